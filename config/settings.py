@@ -179,6 +179,19 @@ def load_settings(
     return _parse(_given(environment, dotenv_path))
 
 
+def load_log_settings(dotenv_path: Path | None = HOME / ".env") -> LogSettings:
+    """Read the settings of the log alone, to log errors in others; the defaults if they are wrong, too."""
+    try:
+        given = _given(None, dotenv_path)
+    except SettingsError:
+        given = dict(os.environ)
+    values = {variable.lower(): (given.get(variable) or "").strip() for variable in LogSettings.variables()}
+    try:
+        return LogSettings.model_validate({name: value for name, value in values.items() if value})
+    except ValidationError:
+        return LogSettings()
+
+
 def _parse(unchecked: Mapping[str, str | None]) -> Settings:
     given = _without_line_ends(unchecked)
     values = {

@@ -10,8 +10,8 @@ from types import FrameType
 import click
 
 from config.logging import logging_config
-from config.setting_types import MODULE
-from config.settings import Settings, load_settings
+from config.setting_types import MODULE, SettingsError
+from config.settings import LogSettings, Settings, load_log_settings, load_settings
 from config.stop_signals import unwinding_on_sigterm
 from recommender.cli.epilog import epilog
 from recommender.configured import (
@@ -21,15 +21,18 @@ from recommender.configured import (
     refuse_unknown_model,
 )
 from recommender.entities import DatabaseName
-from recommender.errors import TrainingUnderWayError
+from recommender.errors import MarqueeError, TrainingUnderWayError, one_line
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger
 from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
 from recommender.observability.log_filters import LOG_FILTERS
 from recommender.system.file_locks import is_lock_of
 from recommender.trainer.priority import exit_when_closed, lower_priority
-from recommender.trainer.process import Trainer
+from recommender.trainer.process import ANOTHER_RUNS, Trainer
 from recommender.trainer.training_locks import TRAINER_LOCK, take_trainer_lock
+
+# That of the trainer's other lines.
+logger = logging.getLogger("recommender.trainer")
 
 _STATUSES = {
     0: "it has trained, or was stopped by a signal",
@@ -51,6 +54,43 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
     TRAINING_SCHEDULE=never for the service. A run compares the model in use with others on the latest data.
     It publishes another one only if that is significantly better; else it retrains the same one on all data.
     """
+
+    def train() -> int:
+        return _train(once=once, trigger=trigger, lock=lock, lifeline=lifeline)
+
+    if trigger is None and lock is None:
+        return train()
+    return _as_part_of_the_service("the trainer" if trigger is None else "the training", train)
+
+
+def _as_part_of_the_service(name: str, train: Callable[[], int]) -> int:
+    """Run what the service or its trainer started; its errors are lines of the service's log.
+
+    Args:
+        name: of what was started, in words.
+        train: the function to run.
+
+    Returns:
+        The exit status.
+    """
+    _log_as_the_service(load_log_settings())
+    try:
+        return train()
+    except TrainingUnderWayError as exc:
+        logger.warning("%s did not begin: %s", name, exc)
+        return ANOTHER_RUNS
+    except click.ClickException as exc:
+        logger.error("%s ended by an error: %s", name, exc.format_message())
+        return exc.exit_code
+    except (MarqueeError, SettingsError, OSError) as exc:
+        logger.error("%s ended by an error: %s", name, one_line(exc))
+    except Exception:
+        # Catch all: a traceback of the interpreter would be many lines without a time.
+        logger.exception("%s ended by an unexpected error", name)
+    return 1
+
+
+def _train(*, once: bool, trigger: str | None, lock: int | None, lifeline: int | None) -> int:
     settings = load_settings()
     if settings.models.model == LIVE:
         raise click.UsageError("MODEL is live: no model is trained.")
@@ -63,8 +103,7 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
 
 def _run_once(settings: Settings, trigger: str | None) -> int:
     if trigger is not None:
-        # Started by a trainer: log as the service does, and end with the trainer.
-        _log_as_the_service(settings)
+        # Started by a trainer: end with it.
         exit_when_closed(_STANDARD_INPUT)
         run = _run(settings, Trigger(trigger), lower_priority)
         return int(run.outcome is TrainingOutcome.FAILED)
@@ -120,7 +159,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
     schedule = settings.training.trigger
     if schedule is None:
         raise click.UsageError("TRAINING_SCHEDULE is never: only --once trains.")
-    _log_as_the_service(settings)
+    _log_as_the_service(settings.logging)
     folder, model = settings.models.model_path, settings.models.model
     held = take_trainer_lock(folder) if lock is None else lock
     if held is None:
@@ -155,8 +194,7 @@ def _estimate_interactions(settings: Settings) -> int | None:
         return estimate_interactions(database)
 
 
-def _log_as_the_service(settings: Settings) -> None:
-    logs = settings.logging
+def _log_as_the_service(logs: LogSettings) -> None:
     logging.config.dictConfig(logging_config(logs.level, logs.log_format, LOG_FILTERS))
 
 

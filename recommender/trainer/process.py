@@ -43,6 +43,8 @@ _RUNNING_LOOK_S = 0.2
 _STOP_S = 10.0
 # After so many failures in a row, the pause is at its longest.
 _FAILURES_READ = 10
+# Exit status of a run that did not begin, because another one, of a command, is under way.
+ANOTHER_RUNS = 75
 # How far back an estimate is looked for.
 _ESTIMATES_READ = 100
 

@@ -251,6 +251,7 @@ def test_every_line_that_is_logged_of_training_and_models_is_explained() -> None
     explained = re.findall(r"^\| `([^`]+)` \|", reference, re.MULTILINE)
     modules = [
         *(ROOT / "recommender" / "trainer").glob("*.py"),
+        ROOT / "recommender" / "cli" / "trainer.py",
         ROOT / "recommender" / "model_store" / "watcher.py",
     ]
     assert sorted(explained) == sorted({line for path in modules for line in logged_lines(path)})

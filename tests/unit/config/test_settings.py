@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from config.setting_types import HOME, SettingsError
-from config.settings import Settings, load_settings, misspelled_variables
+from config.settings import LogSettings, Settings, load_log_settings, load_settings, misspelled_variables
 
 URLS = {
     "USER_DB_URL": "postgresql://u:p@one/users",
@@ -301,3 +301,17 @@ def test_variables_that_are_nearly_named_like_a_setting_are_found(tmp_path: Path
     dotenv.write_text("POOL_SIZ=5\nCOMPOSE_PROJECT_NAME=shop\nWORKERS=2\nTHREAD=\n")
     others = {"DB_USERNAME": "me", "PGHOST": "db", "HOSTNAME": "web", "CATALOGUE_TIMEOUT_MS": "9000"}
     assert misspelled_variables(others, dotenv) == {"POOL_SIZ": "POOL_SIZE", "DB_USERNAME": "DB_USER"}
+
+
+def test_the_settings_of_the_log_are_read_whatever_is_wrong_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LOG_FORMAT": "JSON\n", "LOG_LEVEL": "warning", "PORT": "none"}.items():
+        monkeypatch.setenv(name, value)
+    unreadable = tmp_path / ".env"
+    unreadable.mkdir()
+    for path in (None, unreadable):
+        found = load_log_settings(path)
+        assert (found.log_format, found.level) == ("json", "WARNING")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    assert load_log_settings(None) == LogSettings()
