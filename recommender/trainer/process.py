@@ -147,10 +147,11 @@ class Trainer:
         try:
             is_over = self._wait_for(process)
         finally:
-            _end(process)
+            hangs = _end(process)
         if not is_over:
             return False
-        self._record_if_missing(run, process.returncode)
+        if process.returncode != ANOTHER_RUNS and next_run_number(self._folder) <= run.number:
+            self._record(run, process.returncode, hangs=hangs)
         last = self._last_run()
         self._timetable.ended(
             run.started_at,
@@ -168,13 +169,23 @@ class Trainer:
                 return False
         return True
 
-    def _record_if_missing(self, run: BegunRun, status: int) -> None:
-        """Record a run that could not record itself because it was killed."""
-        if status >= 0 or next_run_number(self._folder) > run.number:
-            return
-        name = _name_of(-status)
-        logger.error("training run %d was killed by %s", run.number, name)
-        record_failure(self._folder, run, f"It was killed by {name}.")
+    def _record(self, run: BegunRun, status: int, *, hangs: bool) -> None:
+        """Record a run that ended before it could record itself."""
+        if hangs:
+            hours = _LONGEST_RUN_S / 3_600
+            logger.error("training run %d was ended because it took longer than %.0f h", run.number, hours)
+            reason = f"It was ended because it took longer than {hours:.0f} h."
+        elif status < 0:
+            name = _name_of(-status)
+            logger.error("training run %d was killed by %s", run.number, name)
+            reason = f"It was killed by {name}."
+        else:
+            # For example, a setting has become wrong since the start of the trainer.
+            logger.error(
+                "training run %d ended with status %d before it could be recorded", run.number, status
+            )
+            reason = f"It ended with status {status} before it could be recorded: see the log."
+        record_failure(self._folder, run, reason)
 
     def _service_ended(self, timeout_s: float) -> bool:
         """Wait for the timeout or until the service has ended; return whether it has."""
@@ -188,13 +199,15 @@ class Trainer:
         return next(read_runs(self._folder, 1), None)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a running run, and wait for its end."""
+def _end(process: "subprocess.Popen[bytes]") -> bool:
+    """End a run, and wait for its end; return whether it was still running."""
+    is_running = process.poll() is None
     if process.stdin is not None:
         process.stdin.close()
-    if process.poll() is None:
+    if is_running:
         process.kill()
     process.wait(_STOP_S)
+    return is_running
 
 
 def _name_of(number: int) -> str:

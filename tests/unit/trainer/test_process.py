@@ -24,7 +24,7 @@ from recommender.model_store.runs import (
 )
 from recommender.trainer import process
 from recommender.trainer.begun import noted
-from recommender.trainer.process import Trainer
+from recommender.trainer.process import ANOTHER_RUNS, Trainer
 from recommender.trainer.training_locks import run_lock
 from tests.support.waiting import eventually, wait_until
 
@@ -133,6 +133,30 @@ def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
     assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
 
 
+def test_a_run_that_ends_before_it_can_record_itself_is_recorded_logged_and_tried_again_later(
+    tmp_path: Path, working: list[Working], caplog: pytest.LogCaptureFixture
+) -> None:
+    working.append(Working(tmp_path, "import no_such_module"))
+    wait_until(lambda: any(read_runs(tmp_path, 1)))
+    (run,) = read_runs(tmp_path, 2)
+    assert (run.outcome, run.trigger) == (TrainingOutcome.FAILED, Trigger.FIRST_START)
+    assert "status 1" in run.reason
+    assert "training run 1 ended with status 1" in caplog.text
+    time.sleep(0.3)
+    assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
+
+
+def test_a_run_that_takes_too_long_is_ended_and_not_called_killed(
+    tmp_path: Path, working: list[Working], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LONGEST_RUN_S", 0.3)
+    working.append(Working(tmp_path, ENDLESS))
+    wait_until(lambda: any(read_runs(tmp_path, 1)))
+    (run,) = read_runs(tmp_path, 2)
+    assert "took longer than" in run.reason
+    assert "SIGKILL" not in run.reason
+
+
 def test_a_run_that_was_killed_with_its_trainer_is_recorded_and_tried_again_later(
     tmp_path: Path, working: list[Working]
 ) -> None:
@@ -151,8 +175,9 @@ def test_a_run_by_hand_that_is_under_way_is_not_recorded_as_killed(
     tmp_path: Path, working: list[Working]
 ) -> None:
     with run_lock(tmp_path), noted(tmp_path, Trigger.COMMAND):
-        working.append(Working(tmp_path, ""))
+        working.append(Working(tmp_path, f"raise SystemExit({ANOTHER_RUNS})"))
         wait_until(lambda: bool(working[0].triggers))
+        time.sleep(0.5)
         assert not any(read_runs(tmp_path, 1))
 
 
@@ -178,9 +203,9 @@ def test_a_run_that_ends_with_the_service_is_no_failure(tmp_path: Path, working:
     pid_file = tmp_path / "pid"
     wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
     working[0].end_service()
+    assert not any(read_runs(tmp_path, 1))
     working.append(Working(tmp_path, ""))
     wait_until(lambda: working[1].triggers == [Trigger.FIRST_START])
-    assert not any(read_runs(tmp_path, 1))
 
 
 def test_the_trainer_ends_when_its_folder_is_replaced(tmp_path: Path) -> None:
