@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 2.0
 _BLOCKED_LOOK_S = 30.0
-# A trainer that ends with an error before this has failed: the next one starts after a growing pause.
-_SHORT_LIFE_S = 60.0
+# Failures are forgotten once a trainer has run for so long: longer than until its first look for new
+# interactions, so that one that fails in each look does not seem to work.
+_SHORT_LIFE_S = 360.0
 _LONGEST_PAUSE_S = 600.0
 
 
@@ -49,7 +50,7 @@ class TrainerSupervisor:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether no trainer can start, or those that start end at once."""
+        """Whether no trainer can start, or the last one failed and the next has not run for long."""
         return self._is_unwritable or self._failures > 0
 
     def open(self) -> None:
@@ -66,7 +67,7 @@ class TrainerSupervisor:
             if status is None:
                 return self._while_it_runs()
             self._process = None
-            if status and time.monotonic() - self._started_at < _SHORT_LIFE_S:
+            if status:
                 return self._after_failure(status)
         try:
             lock = take_trainer_lock(self._folder)
@@ -102,7 +103,7 @@ class TrainerSupervisor:
         """Return the pause before the next start; the exponent is bounded, as a float overflows."""
         self._failures += 1
         pause = min(_LONGEST_PAUSE_S, _LOOK_S * 2.0 ** min(self._failures, 10))
-        logger.error("the trainer ended at once with status %d: the next starts in %d s", status, pause)
+        logger.error("the trainer ended with status %d: the next starts in %d s", status, pause)
         return Pause(pause, pause)
 
     def _start(self, lock: int) -> None:

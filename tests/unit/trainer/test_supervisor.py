@@ -94,6 +94,23 @@ def test_a_trainer_that_fails_at_once_is_started_less_and_less_often_and_reporte
     assert reader.read().blocked
 
 
+def test_a_trainer_that_fails_after_a_long_life_is_logged_and_reported_until_the_next_one_lives(
+    program: Program,
+    supervisor: TrainerSupervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(supervisors, "_SHORT_LIFE_S", 0.5)
+    program.write(f"sleep 1; {FAILING}")
+    supervisor.open()
+    wait_until(lambda: program.starts >= 1)
+    program.write("sleep 5; exit 0")
+    wait_until(lambda: supervisor.is_blocked)
+    assert "the trainer ended with status 3" in caplog.text
+    wait_until(lambda: not supervisor.is_blocked)
+    assert program.starts == 2
+
+
 def test_a_trainer_that_ends_without_an_error_is_started_again_soon(
     program: Program, supervisor: TrainerSupervisor
 ) -> None:
