@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from config.log_records import JsonFormatter, PlainFormatter
+from config.log_records import LONGEST_LINE, JsonFormatter, PlainFormatter
 from config.logging import LogFormat, logging_config
 from recommender.databases.connections import Purpose
 from recommender.databases.outcomes import StatementOutcome
@@ -56,6 +57,29 @@ def test_an_exception_is_a_field_with_its_whole_trace() -> None:
         line = as_json(record("it failed", exc_info=sys.exc_info()))
     assert line["exception"].startswith("Traceback (most recent call last):\n")
     assert line["exception"].endswith("RuntimeError: the reason")
+
+
+@pytest.mark.parametrize("letter", ["x", "\n", "é", "\x00", "\udce9"])
+def test_a_long_line_is_cut_in_the_middle_of_its_longest_text_so_that_a_pipe_takes_it_whole(
+    letter: str,
+) -> None:
+    entry = record("it failed")
+    entry.exc_text = "Traceback " + letter * 20_000 + " the reason"
+    line = JsonFormatter().format(entry)
+    assert 3_000 < len(line.encode()) <= LONGEST_LINE
+    fields = json.loads(line)
+    assert fields["message"] == "it failed"
+    begin, end = re.split(r" … \d+ characters left out … ", fields["exception"])
+    assert begin.startswith("Traceback ")
+    assert end.endswith(" the reason")
+
+
+def test_a_line_with_several_long_texts_is_short_enough() -> None:
+    entry = record("GET %s 200", "/" + "x" * 8_000)
+    entry.fields = {"path": "/" + "x" * 8_000, "status": 200, "sizes": [1]}
+    line = JsonFormatter().format(entry)
+    assert len(line.encode()) <= LONGEST_LINE
+    assert json.loads(line)["status"] == 200
 
 
 def test_fields_of_a_record_stand_beside_its_message() -> None:

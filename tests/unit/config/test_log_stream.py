@@ -2,17 +2,24 @@
 
 import fcntl
 import io
+import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from config import log_stream
+from config.log_records import JsonFormatter
 from config.log_stream import StderrHandler
 
 _ROOM = 4_096
+
+
+def entry(text: str) -> logging.LogRecord:
+    return logging.LogRecord("a", logging.INFO, __file__, 1, text, (), None)
 
 
 class Pipe:
@@ -28,7 +35,7 @@ class Pipe:
             self.handler = StderrHandler()
 
     def log(self, text: str) -> None:
-        self.handler.handle(logging.LogRecord("a", logging.INFO, __file__, 1, text, (), None))
+        self.handler.handle(entry(text))
 
     def read(self) -> list[str]:
         read = b""
@@ -74,6 +81,43 @@ def test_a_partly_written_line_is_ended_before_the_next(pipe: Pipe) -> None:
     pipe.log("after")
     told = ["", "log lines dropped because the pipe of standard error was full: 1", "after"]
     assert pipe.read() == told
+
+
+def test_the_count_of_dropped_lines_and_the_longest_line_fit_into_one_write(pipe: Pipe) -> None:
+    pipe.handler.setFormatter(JsonFormatter())
+    for _ in range(9):
+        pipe.log("x" * 2_000)
+    pipe.read()
+    pipe.log("x" * 9_000)
+    said = [json.loads(line)["message"] for line in pipe.read()]
+    assert said[0].startswith("log lines dropped")
+    assert said[1].startswith("xxx")
+
+
+def test_long_json_lines_of_several_writers_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each writer has a lock and a descriptor of its own, as each process has."""
+    reading, writing = os.pipe()
+    lines: list[bytes] = []
+    with os.fdopen(reading, "rb") as read, os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        handlers = [StderrHandler() for _ in range(3)]
+
+        def write(handler: StderrHandler) -> None:
+            handler.setFormatter(JsonFormatter())
+            for _ in range(100):
+                handler.handle(entry("x" * 20_000))
+            handler.close()
+
+        reader = threading.Thread(target=lambda: lines.extend(read))
+        writers = [threading.Thread(target=write, args=(handler,)) for handler in handlers]
+        for thread in (reader, *writers):
+            thread.start()
+        for thread in writers:
+            thread.join()
+        stream.close()
+        reader.join()
+    assert len(lines) > 100
+    assert all(json.loads(line)["message"] for line in lines)
 
 
 def test_a_closed_pipe_raises_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
