@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from recommender.catalog.index import CatalogIndex
 from recommender.data.forgotten import MADE_BEFORE_FORGETTING, ForgottenUsers
-from recommender.deadline import Deadline
-from recommender.entities import ANONYMOUS_USER_ID, Blend, History
+from recommender.entities import Blend
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
@@ -20,7 +19,8 @@ from recommender.model_store.currents import VersionRef, is_for_all, linked_vers
 from recommender.model_store.retries import Retries
 from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
 from recommender.model_store.shrinkage import find_loss
-from recommender.models.base import TrainableModel, UserContext, Window
+from recommender.model_store.trials import Trials, try_out
+from recommender.models.base import TrainableModel
 from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
 from recommender.system.background import Pause, RepeatingThread
@@ -33,8 +33,6 @@ _WAITING_POLL_S = 0.1
 # A model was trained on other databases, or too long ago, if a smaller share of its items is in the catalog,
 # and it knows a smaller share of what is watched there. Where items expire, models know many that are gone.
 _KNOWN_SHARE, _COVERED_SHARE = 0.5, 0.25
-# The length of the history that a model is tried out with, and the time limit in seconds.
-_TRIED_ITEMS, _TRIED_S = 10, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +117,7 @@ class ModelWatcher:
         # Loaded and checked; judging may still refuse them.
         self._candidates: dict[_Key, tuple[object, _Loaded]] = {}
         self._retries: dict[_Key, Retries] = {}
+        self._trials = Trials()
         self._refused: Refusal | None = None
         self._is_missing = False
         self._looked = threading.Event()
@@ -150,7 +149,7 @@ class ModelWatcher:
             try:
                 try_out(in_use.model, index)
             except ArtifactError as exc:
-                # Requests that score with it will fail, too, and get the live model.
+                # The next look refuses it. Until then, requests get the live model.
                 logger.warning("model %s fails with a new catalog index: %s", in_use.model.name, exc)
 
     def selection(self) -> Selection:
@@ -199,8 +198,8 @@ class ModelWatcher:
         index = self._index_to_judge_by()
         if self._usable() is None:
             self._in_use = None
-        if self._in_use is not None and index is not None and self._in_use.fits(index) is False:
-            # `_judge` refuses it if it is still the published one; the catalog may recover.
+        if self._in_use is not None and index is not None and not self._still_works(self._in_use, index):
+            # `_use` refuses it if it is still the published one; catalog or memory may recover.
             key = self._in_use.key
             self._candidates[key] = artifact.signature(self._folder, *key), self._in_use
             self._in_use = None
@@ -212,6 +211,9 @@ class ModelWatcher:
             self._decided.set()
             return Pause(_POLL_S, _POLL_S)
         return Pause(_WAITING_POLL_S, _WAITING_POLL_S)
+
+    def _still_works(self, loaded: _Loaded, index: CatalogIndex) -> bool:
+        return loaded.fits(index) is not False and self._trials.pass_again(loaded.model, index)
 
     def _published(self) -> Sequence[_Published]:
         """Return the published versions of models, the one to use first.
@@ -292,7 +294,7 @@ class ModelWatcher:
         if index is None or loaded.fits(index) is None:
             return False
         self._judge(loaded, index)
-        try_out(loaded.model, index)
+        self._trials.begin(loaded.model, index)
         self._in_use = loaded
         self._candidates.clear()
         logger.info("model %s %s answers from now on", name, version)
@@ -373,19 +375,3 @@ class ModelWatcher:
         """Return the catalog index; None if there is none or it is empty."""
         index = self._current_index()
         return index if index is not None and index.item_ids else None
-
-
-def try_out(model: TrainableModel, index: CatalogIndex) -> None:
-    """Score a made-up user, so that no request is the first to use a model with an index.
-
-    Raises:
-        ArtifactError: it cannot score.
-    """
-    item_ids = index.item_ids[:_TRIED_ITEMS]
-    count = len(item_ids)
-    history = History(item_ids, item_ids, [1] * count, [True] * count)
-    user = UserContext(ANONYMOUS_USER_ID, {}, history, Window(0, "-infinity"))
-    try:
-        model.score([user], index, Deadline.after(_TRIED_S))
-    except Exception as exc:
-        raise ArtifactError(f"it cannot score ({type(exc).__name__})") from exc

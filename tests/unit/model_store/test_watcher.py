@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recommender.data.forgotten import FILE
 from recommender.model_store import artifact
-from recommender.model_store.watcher import try_out
+from recommender.model_store.trials import try_out
 from recommender.models.base import Scores
 from recommender.models.user_knn.trained import UserKnn
 from recommender.texts.id_table import IdTable, IdTexts
@@ -301,17 +301,42 @@ def test_without_a_list_that_can_be_read_no_model_is_used(watched: Watched, fold
     watched.uses(version)
 
 
+def fail(*_: object) -> Scores:
+    raise ZeroDivisionError
+
+
 def test_a_model_that_cannot_score_is_refused(
     watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> Scores:
-        raise ZeroDivisionError
-
     good = publish(folder)
     watched.uses(good)
     monkeypatch.setattr(UserKnn, "score", fail)
     watched.refuses(publish(folder), "it cannot score (ZeroDivisionError)", using=good)
     watched.watcher.prepare(index_of(range(20)))
+
+
+def test_a_model_in_use_that_cannot_score_with_a_new_index_is_refused_until_it_can(
+    watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    with monkeypatch.context() as broken:
+        broken.setattr(UserKnn, "score", fail)
+        watched.index = index_of(range(1, 20))
+        watched.refuses(version, "it cannot score (ZeroDivisionError)", using=None)
+    watched.uses(version)
+
+
+def test_a_model_in_use_that_cannot_score_any_more_is_refused_until_it_can(
+    watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.model_store.trials._PAUSE_S", 0.2)
+    version = publish(folder)
+    watched.uses(version)
+    with monkeypatch.context() as broken:
+        broken.setattr(UserKnn, "score", fail)
+        watched.refuses(version, "it cannot score (ZeroDivisionError)", using=None)
+    watched.uses(version)
 
 
 def test_a_model_is_prepared_for_an_index_before_its_use(
