@@ -1,4 +1,4 @@
-"""Log filters: add the request id to records, and drop repeated warnings of an outage."""
+"""Log filters: add the request id to records, and drop repeated warnings of an outage or a failing model."""
 
 import logging
 import re
@@ -54,10 +54,11 @@ class RequestTextFilter(logging.Filter):
 
 
 class OutageFilter(logging.Filter):
-    """Passes equal warnings about a database once in 5 s; the next one states how many were dropped.
+    """Passes equal warnings about a database or a model once in 5 s; the next states how many were dropped.
 
-    In an outage every request logs the same. Warnings are equal if logger, message, database, statement and
-    outcome are, whatever the reason that the driver gives.
+    In an outage, or while a model fails, every request logs the same. Warnings are equal if logger, message,
+    database, statement and outcome are, whatever the reason that the driver gives. Those about a model name
+    what makes them equal in the attribute `subject`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -86,11 +87,14 @@ class OutageFilter(logging.Filter):
 
 
 def _subject_of(record: logging.LogRecord) -> tuple[str, ...]:
-    """Return what a record about a database is about; nothing if it names no database.
+    """Return what a record about a database or a model is about; nothing if it names neither.
 
-    These are its values up to the last one of a fixed set, such as an outcome. A reason follows, which
-    may differ each time. A pool of psycopg names its database by a plain text.
+    Of a database, these are its values up to the last one of a fixed set, such as an outcome. A reason
+    follows, which may differ each time. A pool of psycopg names its database by a plain text.
     """
+    subject: tuple[str, ...] = getattr(record, "subject", ())
+    if subject:
+        return subject
     values = record.args if isinstance(record.args, tuple) else ()
     if not any(isinstance(value, str) and value in _DATABASES for value in values):
         return ()

@@ -250,8 +250,16 @@ def _score_by(scorer: Scorer, users: Sequence[UserContext], chunk: Chunk) -> tup
         return scorer, scorer.score(users, chunk.index, until)
     except DatabaseUnavailableError:
         raise
-    except Exception:
+    except Exception as exc:
         if scorer is fallback:
             raise
-        logger.exception("model %s %s failed, %s answers", scorer.name, scorer.version, fallback.name)
+        # Each request may fail in the same way.
+        subject = (scorer.name, str(scorer.version), type(exc).__name__)
+        logger.exception(
+            "model %s %s failed, %s answers",
+            scorer.name,
+            scorer.version,
+            fallback.name,
+            extra={"subject": subject},
+        )
         return fallback, fallback.score(users, chunk.index, until)

@@ -253,6 +253,7 @@ def test_every_line_that_is_logged_of_training_and_models_is_explained() -> None
         *(ROOT / "recommender" / "trainer").glob("*.py"),
         ROOT / "recommender" / "cli" / "trainer.py",
         ROOT / "recommender" / "model_store" / "watcher.py",
+        ROOT / "recommender" / "serving" / "recommendations.py",
     ]
     assert sorted(explained) == sorted({line for path in modules for line in logged_lines(path)})
 

@@ -150,6 +150,20 @@ def test_other_databases_other_words_and_other_loggers_are_not_held_back() -> No
     assert not outages.filter(record("%s: not cancelled: %s", "user_db", "another reason"))
 
 
+def test_a_failing_model_passes_once_in_five_seconds_for_each_version_and_kind_of_error() -> None:
+    outages = OutageFilter()
+
+    def passes(*subject: str) -> bool:
+        entry = record("model %s %s failed", "ease", "1", level=logging.ERROR)
+        entry.subject = subject
+        return outages.filter(entry)
+
+    assert passes("ease", "1", "MemoryError")
+    assert not passes("ease", "1", "MemoryError")
+    assert passes("ease", "1", "IndexError")
+    assert passes("ease", "2", "MemoryError")
+
+
 def test_lines_about_no_database_and_lines_that_are_no_warnings_always_pass() -> None:
     outages = OutageFilter()
     for _ in range(3):
