@@ -69,6 +69,10 @@ class EvaluationError(MarqueeError):
     """The requested evaluation is impossible; the message says why."""
 
 
+class NoInteractionsError(EvaluationError):
+    """There are no interactions, or none to learn from; the message says which."""
+
+
 class BatchError(MarqueeError):
     """A batch job cannot be started or resumed; the message says why and what to do."""
 

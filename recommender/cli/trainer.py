@@ -22,7 +22,7 @@ from recommender.configured import (
 )
 from recommender.entities import DatabaseName
 from recommender.errors import MarqueeError, TrainingUnderWayError, one_line
-from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger
+from recommender.model_store.runs import TrainingRun, Trigger
 from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
 from recommender.observability.log_filters import LOG_FILTERS
@@ -36,7 +36,8 @@ logger = logging.getLogger("recommender.trainer")
 
 _STATUSES = {
     0: "it has trained, or was stopped by a signal",
-    1: "a run failed, another is in progress, MODEL_PATH is not writable, or a setting is wrong",
+    1: "a run failed or found nothing to learn from, another is in progress, MODEL_PATH is not writable, "
+    "or a setting is wrong",
     2: "the settings say that no model is trained",
 }
 _STANDARD_INPUT = 0
@@ -106,14 +107,14 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
         # Started by a trainer: end with it.
         exit_when_closed(_STANDARD_INPUT)
         run = _run(settings, Trigger(trigger), lower_priority)
-        return int(run.outcome is TrainingOutcome.FAILED)
+        return int(not run.has_decided)
     # Otherwise the note of the run would stay, and the next one would take this one for failed.
     with unwinding_on_sigterm():
         run = _run(settings, Trigger.COMMAND, lambda: None)
     click.echo(f"Run {run.number}: {run.outcome}. {run.reason}")
     if run.version is not None:
         click.echo(f"Published {run.model} {run.version}.")
-    return int(run.outcome is TrainingOutcome.FAILED)
+    return int(not run.has_decided)
 
 
 def _run(settings: Settings, trigger: Trigger, lower_priority: Callable[[], None]) -> TrainingRun:

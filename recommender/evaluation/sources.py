@@ -30,7 +30,7 @@ from recommender.demo.movielens import MovieLensFolder, Rating, interaction_of, 
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry
-from recommender.errors import EvaluationError
+from recommender.errors import EvaluationError, NoInteractionsError
 
 _KEY_BYTES = 16
 # Users, and seconds, per statement.
@@ -62,9 +62,9 @@ class Source:
 
     def __post_init__(self) -> None:
         if not len(self.interactions.user_idx):
-            raise EvaluationError(f"{self.name} holds no interactions")
+            raise NoInteractionsError(f"there are no interactions in {self.name}")
         if not self.entries:
-            raise EvaluationError(f"{self.name} holds no items")
+            raise EvaluationError(f"there are no items in {self.name}")
 
     def in_catalog(self) -> NDArray[np.bool_]:
         """Return which of the items of the interactions are in the catalog; shape (items,)."""
@@ -93,6 +93,7 @@ def dataset_up_to_now(source: Source) -> Dataset:
     """Return the dataset of all interactions in the window up to now.
 
     Raises:
+        NoInteractionsError: nothing was liked or watched in the window.
         EvaluationError: the catalog has none of its items.
     """
     start = window_start(source.window_days)
@@ -100,7 +101,9 @@ def dataset_up_to_now(source: Source) -> Dataset:
         -np.inf if not source.window_days else datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp()
     )
     pairs = positive_pairs(source.interactions.since(since))
-    if len(pairs.item_idx) and not source.in_catalog()[pairs.item_idx].any():
+    if not len(pairs.item_idx):
+        raise NoInteractionsError("there are no likes or watches inside INTERACTION_WINDOW_DAYS")
+    if not source.in_catalog()[pairs.item_idx].any():
         raise EvaluationError(
             f"none of the {len(np.unique(pairs.item_idx)):,} media that were liked or watched in the window "
             "is in the catalog: are engagement_db and catalog_db of the same app?"

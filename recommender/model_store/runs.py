@@ -42,11 +42,13 @@ class TrainingOutcome(StrEnum):
     """The outcome of a training run.
 
     `published`: a challenger was better and is the new champion. `refitted`: the champion stays, and was
-    fitted to all data. `failed`: the run ended without a decision.
+    fitted to all data. `no data`: no model is published yet, and there is nothing to learn one from.
+    `failed`: the run ended without a decision.
     """
 
     PUBLISHED = "published"
     REFITTED = "refitted"
+    NO_DATA = "no data"
     FAILED = "failed"
 
 
@@ -137,6 +139,11 @@ class TrainingRun(_Record):
     def is_new_champion(self) -> bool:
         """Whether a challenger became the champion."""
         return self.outcome is TrainingOutcome.PUBLISHED
+
+    @property
+    def has_decided(self) -> bool:
+        """Whether it ended with a decision, and so with a version."""
+        return self.outcome in {TrainingOutcome.PUBLISHED, TrainingOutcome.REFITTED}
 
     @property
     def measured_chosen(self) -> MetricInterval | None:

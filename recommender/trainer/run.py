@@ -16,7 +16,12 @@ from recommender.data.forgotten import read_forgotten
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
-from recommender.errors import DatabaseUnavailableError, EvaluationError, MarqueeError
+from recommender.errors import (
+    DatabaseUnavailableError,
+    EvaluationError,
+    MarqueeError,
+    NoInteractionsError,
+)
 from recommender.evaluation.database_source import databases_source, read_in_turn
 from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
@@ -118,8 +123,7 @@ def run_training(
             fields = run.make()
             run.train_for_experiments(fields.get("model"))
         except (MarqueeError, OSError, MemoryError) as exc:
-            logger.error("training run %d failed: %s", run.number, exc)
-            fields = run.failed(_reason_of(exc, task.folder))
+            fields = run.ended_by(exc)
         except Exception as exc:
             # Catch all: the run must leave a record, and the trainer must go on.
             logger.exception("training run %d failed", run.number)
@@ -252,6 +256,14 @@ class _Run:
                 self._learn(fit, data, provenance, since=since, promotion=PromotionScope.MODEL)
             except (MarqueeError, OSError, MemoryError) as exc:
                 logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
+
+    def ended_by(self, exc: Exception) -> dict[str, Any]:
+        """Return the fields of the record of a run that an error ended, and log the error."""
+        if isinstance(exc, NoInteractionsError) and self._serving is None:
+            # As in a new installation, where nothing is broken.
+            return self._fields(TrainingOutcome.NO_DATA, f"There is nothing to learn from yet: {exc}.", None)
+        logger.error("training run %d failed: %s", self.number, exc)
+        return self.failed(_reason_of(exc, self._task.folder))
 
     def failed(self, reason: str) -> dict[str, Any]:
         """Return the fields of the record of a failed run, with what it published, if anything."""

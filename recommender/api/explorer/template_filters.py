@@ -24,6 +24,7 @@ _DECIMALS = 2
 _OUTCOMES = {
     TrainingOutcome.PUBLISHED: "a new champion",
     TrainingOutcome.REFITTED: "the champion was trained again",
+    TrainingOutcome.NO_DATA: "nothing to learn from yet",
     TrainingOutcome.FAILED: "failed",
 }
 
