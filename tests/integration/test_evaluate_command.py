@@ -183,7 +183,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], words: str
 ) -> None:
     (tmp_path / "link").symlink_to("no/a.json")
-    monkeypatch.setattr(evaluate_command, "make_splits", lambda *_: pytest.fail("it has begun"))
+    monkeypatch.setattr(evaluate_command, "splits_of", lambda *_: pytest.fail("it has begun"))
     result = run("evaluate", *(each.format(folder=tmp_path, name=tmp_path.name) for each in options))
     assert result.status == 2
     assert words.format(folder=tmp_path) in result.err
