@@ -4,7 +4,7 @@ import re
 from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, Response, request
-from flask_limiter import HeaderNames, Limiter
+from flask_limiter import HeaderNames, Limiter, RequestLimit
 from limits.strategies import FixedWindowRateLimiter
 
 from recommender.api.auth import is_open, known_key
@@ -44,7 +44,10 @@ def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
 
 
 class _SteadyLimiter(Limiter):
-    """A limiter whose fallback for Redis counts by a steady clock too."""
+    """A limiter that reports the rate with the fewest requests left.
+
+    Its fallback for Redis counts by a steady clock too.
+    """
 
     def init_app(self, app: Flask) -> None:
         super().init_app(app)
@@ -52,6 +55,18 @@ class _SteadyLimiter(Limiter):
             storage = SteadyMemoryStorage()
             self._fallback_storage = storage  # type: ignore[assignment] # any storage can be used
             self._fallback_limiter = FixedWindowRateLimiter(storage)
+
+    @property
+    def current_limit(self) -> RequestLimit | None:
+        """Return the exceeded rate, else that with the fewest requests left; the headers show it."""
+        reported = super().current_limit
+        if reported is None or reported.breached or len(self.current_limits) == 1:
+            return reported
+        try:
+            return min(self.current_limits, key=lambda limit: limit.remaining)
+        except self._storage.base_exceptions:  # type: ignore[union-attr] # set by init_app
+            # The library asks the reported one next, and then counts in memory.
+            return reported
 
 
 def _caller() -> str:

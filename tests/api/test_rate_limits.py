@@ -4,10 +4,12 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Response
 from flask.testing import FlaskClient
+from limits.strategies import FixedWindowRateLimiter
 from werkzeug.test import TestResponse
 
 from config.access_settings import KeyScope
@@ -92,6 +94,17 @@ def test_after_a_clock_was_set_back_no_caller_is_refused_for_longer_than_the_win
 def test_the_smaller_of_two_rates_holds() -> None:
     with running_client(NOWHERE, RATE_LIMIT="2/hour;100/day") as client:
         assert statuses(client, 3) == [404, 404, 429]
+
+
+def test_the_headers_are_those_of_the_rate_with_the_fewest_requests_left() -> None:
+    with running_client(NOWHERE, RATE_LIMIT="50/second;3/hour") as client:
+        answers = [ask(client) for _ in range(4)]
+    assert [response.status_code for response in answers] == [404, 404, 404, 429]
+    assert [response.headers["X-RateLimit-Limit"] for response in answers] == ["3"] * 4
+    assert [response.headers["X-RateLimit-Remaining"] for response in answers] == ["2", "1", "0", "0"]
+    assert int(answers[0].headers["X-RateLimit-Reset"]) > time.time() + 60
+    with running_client(NOWHERE, RATE_LIMIT="3/minute;50/hour") as client:
+        assert ask(client).headers["X-RateLimit-Limit"] == "3"
 
 
 def test_the_recommendations_are_counted_and_a_batch_is_one_request(shared_databases: Urls) -> None:
@@ -219,6 +232,26 @@ def test_while_redis_is_down_requests_are_counted_in_memory(
         assert "Rate limit storage recovered" in caplog.text
         assert statuses(client, 3) == [404, 404, 429], "counted in the new Redis, which knew of one"
     assert "Traceback" not in caplog.text
+
+
+def test_redis_may_fail_between_the_count_and_the_headers(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hit = FixedWindowRateLimiter.hit
+
+    def hit_and_lose_redis(limiter: FixedWindowRateLimiter, rate: Any, *args: Any, **kwargs: Any) -> bool:
+        is_within = hit(limiter, rate, *args, **kwargs)
+        if rate.amount == 9:
+            redis.stop()
+        return is_within
+
+    with running_client(NOWHERE, RATE_LIMIT="3/hour;9/day", RATE_LIMIT_STORAGE=redis.url) as client:
+        assert statuses(client, 1) == [404]
+        with monkeypatch.context() as losing:
+            losing.setattr(FixedWindowRateLimiter, "hit", hit_and_lose_redis)
+            response = ask(client)
+    assert response.status_code == 404
+    assert response.headers["X-RateLimit-Limit"] == "3"
 
 
 def test_a_redis_that_hangs_is_waited_for_briefly(redis: RedisServer) -> None:
