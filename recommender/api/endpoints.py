@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from flask import Blueprint, Flask, Response, request
 from pydantic import BaseModel
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_options_header
 
 from config.access_settings import KeyScope
 from recommender.api.concurrency import ConcurrencyLimiter
@@ -199,6 +200,10 @@ def declared_endpoints(app: Flask) -> Iterator[tuple[str, Endpoint]]:
 
 
 def _prefers_ndjson(accepted: MIMEAccept) -> bool:
-    """Return whether Accept names NDJSON with a quality above 0 and above that of JSON."""
-    named = dict.fromkeys((JSON, NDJSON), 0.0) | {name.lower(): quality for name, quality in accepted}
-    return named[NDJSON] > named[JSON]
+    """Return whether Accept names NDJSON and prefers it to JSON.
+
+    At the same quality, JSON is preferred, unless only a wildcard accepts it.
+    """
+    # Werkzeug finds a type only with the same parameters, such as a charset. Neither type has any.
+    types = MIMEAccept((parse_options_header(name)[0].lower(), quality) for name, quality in accepted)
+    return NDJSON in set(types.values()) and types.best_match((JSON, NDJSON)) == NDJSON

@@ -203,6 +203,15 @@ def test_a_batch_that_is_too_large_for_one_answer_is_refused(
         ("application/x-ndjson;q=0", "application/json"),
         ("application/json, application/x-ndjson; q=0.0", "application/json"),
         ("*/*", "application/json"),
+        ("application/x-ndjson; charset=utf-8", "application/x-ndjson"),
+        ("application/json;charset=utf-8, application/x-ndjson;q=0.5", "application/json"),
+        ("application/x-ndjson, */*", "application/x-ndjson"),
+        ("application/x-ndjson;q=0.1, */*", "application/json"),
+        ("application/x-ndjson;q=0.5, application/*;q=0.2", "application/x-ndjson"),
+        # A client that does not name NDJSON may not know it.
+        ("application/*, application/json;q=0.5", "application/json"),
+        ("text/html", "application/json"),
+        ('application/x-ndjson;profile="a;b,c", */*;q=0.5', "application/x-ndjson"),
     ],
 )
 def test_a_batch_is_streamed_if_ndjson_is_accepted(
