@@ -70,6 +70,9 @@ class WholeNumber(_Field):
     def validate(self, value: object, *, from_query: bool) -> int:
         """Return the number."""
         number = int(value) if from_query and isinstance(value, str) and _DIGITS.fullmatch(value) else value
+        # To JSON Schema 1.0 is an integer, and some languages write numbers only so.
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
         # In Python, bool is a subclass of int.
         if type(number) is int and self.least <= number <= self.most:
             return number

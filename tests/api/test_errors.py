@@ -84,6 +84,13 @@ def test_the_ends_of_the_ranges_are_allowed(client: FlaskClient, edge: str) -> N
     assert client.get(f"{PATH}?{edge}").status_code == 200
 
 
+@pytest.mark.parametrize("number", ["1.0", "1e0", "10E-1"])
+def test_a_whole_number_may_be_written_as_a_float(client: FlaskClient, number: str) -> None:
+    body = f'{{"user_ids": ["{USER}"], "limit": {number}}}'
+    response = client.post(BATCH, data=body, content_type="application/json")
+    assert (response.status_code, response.get_json()["results"][USER]["count"]) == (200, 1)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

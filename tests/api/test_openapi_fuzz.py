@@ -30,8 +30,8 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-# JSON Schema cannot express the first, accepts 5.0 as an integer, and knows fewer blanks than Python.
-INEXPRESSIBLE = re.compile(r"min_year must not be above max_year|got -?[0-9]+\.0$|1 to 100 characters")
+# JSON Schema cannot express the first, and knows fewer blanks than Python.
+INEXPRESSIBLE = re.compile(r"min_year must not be above max_year|1 to 100 characters")
 EXAMPLES = 25
 
 

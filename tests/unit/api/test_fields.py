@@ -44,7 +44,14 @@ def test_a_query_string_is_read(name: str, value: object, found: object) -> None
 
 @pytest.mark.parametrize(
     ("name", "value", "found"),
-    [("number", 9, 9), ("share", 1, 1.0), ("share", 0.5, 0.5), ("flag", True, True), ("texts", [], ())],
+    [
+        ("number", 9, 9),
+        ("number", 9.0, 9),
+        ("share", 1, 1.0),
+        ("share", 0.5, 0.5),
+        ("flag", True, True),
+        ("texts", [], ()),
+    ],
 )
 def test_a_body_is_read(name: str, value: object, found: object) -> None:
     assert read(value, name, query=False) == found
@@ -59,7 +66,10 @@ def test_a_body_is_read(name: str, value: object, found: object) -> None:
         ("number", "\uff11", True, "must be a whole number"),
         ("number", True, False, "must be a whole number"),
         ("number", "1", False, "must be a whole number"),
-        ("number", 1.0, False, "must be a whole number"),
+        ("number", 1.5, False, "must be a whole number"),
+        ("number", 10.0, False, "must be a whole number"),
+        ("number", float("inf"), False, "must be a whole number"),
+        ("number", "1.0", True, "must be a whole number"),
         ("share", "1.1", True, "<name> must be a number from 0 to 1, such as 0.4, got '1.1'"),
         ("share", "1e0", True, "must be a number"),
         ("share", float("nan"), False, "must be a number"),
