@@ -8,13 +8,16 @@ from http import HTTPStatus
 
 from flask import Flask, Response
 from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized, UnsupportedMediaType
 
 from recommender.api.concurrency import OverloadedError
 from recommender.api.responses import json_response
 from recommender.errors import NothingToRecommendFromError, UnknownItemError
 
 logger = logging.getLogger(__name__)
+
+# The content coding of a body as it is.
+NOT_COMPRESSED = "identity"
 
 
 class ErrorCode(StrEnum):
@@ -122,8 +125,10 @@ ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ErrorCode.UNKNOWN_PARAMETER: ErrorKind(HTTPStatus.BAD_REQUEST, "The query parameter is unknown."),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "The body is not sent as JSON.",
-        message="the request body must be JSON, sent with Content-Type: application/json",
+        "The body is not sent as JSON in UTF-8, or is compressed.",
+        message="the request body must be JSON in UTF-8, not compressed, sent with "
+        "Content-Type: application/json",
+        header="Accept-Encoding",
     ),
 }
 _CODES_OF_HTTP_ERRORS = {
@@ -154,6 +159,10 @@ class BadRequestError(Exception):
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class CompressedBodyError(UnsupportedMediaType):
+    """The body is compressed, which the service does not read."""
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -226,6 +235,8 @@ def _http_error(exc: HTTPException) -> Response:
         response = _fixed_response(code)
     if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
+    if isinstance(exc, CompressedBodyError):
+        response.headers["Accept-Encoding"] = NOT_COMPRESSED
     add_challenges(response, exc)
     return response
 

@@ -1,5 +1,6 @@
 """Parses requests, and says in words what is wrong with them."""
 
+import codecs
 import functools
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Request
 
-from recommender.api.errors import BadRequestError, ErrorCode
+from recommender.api.errors import NOT_COMPRESSED, BadRequestError, CompressedBodyError, ErrorCode
 from recommender.api.fields import FROM_QUERY, NAME, Ids, Texts, WrongValueError, shown
 from recommender.api.json_size import holds_more_values
 from recommender.texts.ids import IdForm
@@ -20,6 +21,8 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024
 # So many values beyond those of the longest lists are parsed, for a message with their exact number.
 _COUNTED_BEYOND = 1000
+# Names of UTF-8, and of ASCII, which is a part of it.
+_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 _QUERY_CONTEXT = MappingProxyType({FROM_QUERY: True})
 
 M = TypeVar("M", bound=BaseModel)
@@ -80,12 +83,14 @@ def parse_body(request: Request, model: type[M], max_bytes: int = MAX_BODY_BYTES
 
     Raises:
         BadRequestError: the body is invalid; the message says where.
-        UnsupportedMediaType: it is not sent as JSON.
+        UnsupportedMediaType: it is not sent as JSON in UTF-8, or is compressed.
         RequestEntityTooLarge: it is larger than `max_bytes`.
     """
     _refuse_arguments(request.args)
-    if not request.is_json:
+    if not request.is_json or request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
         raise UnsupportedMediaType
+    if (request.content_encoding or NOT_COMPRESSED).lower() != NOT_COMPRESSED:
+        raise CompressedBodyError
     found = _validated(_read(request, max_bytes), model)
     if isinstance(found, str):
         # Raised only here: the errors of orjson and pydantic, and calls that parse, hold the whole body.
@@ -100,9 +105,10 @@ def _validated(data: bytes, model: type[M]) -> M | str:
     if holds_more_values(data, most + _COUNTED_BEYOND):
         return f"the body holds too many values: its lists may hold {most} in total"
     try:
-        content = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return "the body is not valid JSON"
+        # Some programs begin each UTF-8 text with a byte order mark.
+        content = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError as exc:
+        return f"the body cannot be read as JSON: {exc}"
     if not isinstance(content, dict):
         return f"the body must be a JSON object of {_listed(model.model_fields)}"
     for name in content:

@@ -36,6 +36,7 @@ WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
     *[(name, {"json": {"limit": 0}}, ErrorCode.INVALID_BODY) for name in POSTED],
     *[(name, {"json": {"x": "x" * (1 << 20)}}, ErrorCode.BODY_TOO_LARGE) for name in POSTED],
     *[(name, {"json": None, "data": "x"}, ErrorCode.UNSUPPORTED_MEDIA_TYPE) for name in POSTED],
+    *[(name, {"headers": {"Content-Encoding": "gzip"}}, ErrorCode.UNSUPPORTED_MEDIA_TYPE) for name in POSTED],
     *[
         (
             name,

@@ -1,5 +1,6 @@
 """Tests that invalid input is refused with a status, a stable code and a helpful message."""
 
+import gzip
 import json
 import re
 from typing import Any
@@ -94,11 +95,13 @@ def test_a_whole_number_may_be_written_as_a_float(client: FlaskClient, number: s
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("", "not valid JSON"),
-        ("{", "not valid JSON"),
-        ('{"user_ids": NaN}', "not valid JSON"),
-        (b'{"user_ids": ["\xff"]}', "not valid JSON"),
-        ("[" * 900, "not valid JSON"),
+        ("", "cannot be read as JSON: "),
+        ("{", "cannot be read as JSON: unexpected end of data: line 1 column 2 (char 1)"),
+        (f'{{"limit": {"9" * 400}}}', "number is infinity when parsed as double: line 1 column 11"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "cannot be read as JSON: "),
+        ('{"user_ids": NaN}', "cannot be read as JSON: "),
+        (b'{"user_ids": ["\xff"]}', "cannot be read as JSON: "),
+        ("[" * 900, "cannot be read as JSON: "),
         ("[" * 100_000, "too many values"),
         ("[]", "must be a JSON object"),
         ('"text"', "must be a JSON object"),
@@ -157,6 +160,51 @@ def test_another_content_type_than_json_is_refused(client: FlaskClient, content_
     body = json.dumps({"user_ids": [USER]})
     response = client.post(BATCH, data=body, content_type=content_type)
     assert "application/json" in problem(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"),
+    [
+        ("utf-8", 200),
+        ('"UTF-8"', 200),
+        ("utf8", 200),
+        ("us-ascii", 200),
+        ("utf-16", 415),
+        ("iso-8859-1", 415),
+        ("x" * 5000, 415),
+    ],
+)
+def test_a_body_in_another_charset_than_utf_8_is_refused(
+    client: FlaskClient, charset: str, status: int
+) -> None:
+    body = json.dumps({"user_ids": [USER]})
+    response = client.post(BATCH, data=body, content_type=f"application/json; charset={charset}")
+    assert response.status_code == status
+    if status != 200:
+        assert "in UTF-8" in problem(response, 415, "unsupported_media_type")
+        assert "Accept-Encoding" not in response.headers, "it is about compression only"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "nonsense"])
+def test_a_compressed_body_is_refused(client: FlaskClient, encoding: str) -> None:
+    body = gzip.compress(json.dumps({"user_ids": [USER]}).encode())
+    response = client.post(
+        BATCH, data=body, content_type="application/json", headers={"Content-Encoding": encoding}
+    )
+    assert "not compressed" in problem(response, 415, "unsupported_media_type")
+    assert response.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("start", "headers"),
+    [(b"", {"Content-Encoding": "Identity"}), (b"\xef\xbb\xbf", {}), (b"\xef\xbb\xbf \n", {})],
+    ids=["identity", "byte order mark", "byte order mark and space"],
+)
+def test_a_body_with_a_byte_order_mark_or_without_an_encoding_is_read(
+    client: FlaskClient, start: bytes, headers: dict[str, str]
+) -> None:
+    body = start + json.dumps({"user_ids": [USER]}).encode()
+    assert client.post(BATCH, data=body, content_type="application/json", headers=headers).status_code == 200
 
 
 def test_a_body_over_one_mebibyte_is_refused(client: FlaskClient) -> None:

@@ -41,6 +41,7 @@ _HEADERS = {
     "Retry-After": ("Seconds to wait before trying again.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": ("How to send a key.", _TEXT),
     "Allow": ("The methods that the address allows.", _TEXT),
+    "Accept-Encoding": ("How the body may be encoded, if it was compressed.", _TEXT),
 }
 # Present in each answer that describes them; other headers are optional.
 _CERTAIN = {_REQUEST_ID, "WWW-Authenticate", "Allow"}
