@@ -34,7 +34,8 @@ class KeyAuth:
             return
         key = known_key()
         if key is None:
-            raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "marquee"}))
+            error = {"error": "invalid_token"} if _presented_key() else {}
+            raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "marquee", **error}))
         if needed not in key.scopes:
             raise Forbidden
 

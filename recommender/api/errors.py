@@ -9,6 +9,7 @@ from http import HTTPStatus
 from flask import Flask, Response
 from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized, UnsupportedMediaType
+from werkzeug.http import quote_header_value
 
 from recommender.api.concurrency import OverloadedError
 from recommender.api.responses import json_response
@@ -197,7 +198,12 @@ def add_challenges(response: Response, exc: HTTPException) -> None:
     """Add the WWW-Authenticate headers of an error, if it has any."""
     if isinstance(exc, Unauthorized):
         for challenge in exc.www_authenticate or ():
-            response.headers.add("WWW-Authenticate", challenge.to_header())
+            # Werkzeug leaves out quotes where it can, but a realm must have them (RFC 9110, 11.5).
+            quoted = [
+                f"{name}={quote_header_value(value, allow_token=False)}"
+                for name, value in challenge.parameters.items()
+            ]
+            response.headers.add("WWW-Authenticate", f"{challenge.type.title()} {', '.join(quoted)}")
 
 
 def _problem(status: int, code: ErrorCode, message: str) -> Response:

@@ -86,6 +86,26 @@ def test_without_a_known_key_the_answer_is_401_and_nothing_is_asked(
         assert refused(response, 401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    ("headers", "challenge"),
+    [
+        ({}, 'Bearer realm="marquee"'),
+        ({"X-API-Key": ""}, 'Bearer realm="marquee"'),
+        ({"Authorization": f"Basic {READ_KEY}"}, 'Bearer realm="marquee"'),
+        (bearer("wrong"), 'Bearer realm="marquee", error="invalid_token"'),
+        ({"X-API-Key": "wrong"}, 'Bearer realm="marquee", error="invalid_token"'),
+    ],
+)
+@pytest.mark.parametrize("path", [PATH, "/explorer/surprise"])
+def test_the_challenge_has_a_quoted_realm_and_tells_a_wrong_key_from_a_missing_one(
+    locked: FlaskClient, headers: dict[str, str], challenge: str, path: str
+) -> None:
+    """RFC 9110, 11.5, and RFC 6750, 3."""
+    response = locked.get(path, headers=headers)
+    assert response.status_code == 401
+    assert response.headers.getlist("WWW-Authenticate") == [challenge]
+
+
 @pytest.mark.parametrize("key", [READ_KEY, BOTH_KEY], ids=["read", "both"])
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {} "])
 def test_a_key_with_the_read_scope_opens_the_api(locked: FlaskClient, key: str, form: str) -> None:
