@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ _START_PAUSE_S = 1.0
 # Not 3 or 4, with which Gunicorn ends the service.
 _START_FAILED = 1
 _HEAD_END = b"\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Exchange:
@@ -56,6 +57,7 @@ class Exchange:
         self._waits_since = time.monotonic()
         self._waits_until: float | None = head_ends_at
         self._body_ends_at: float | None = None
+        self._go_ahead: Callable[[], None] | None = None
         self._written_bytes = 0
         self._written_s = 0.0
 
@@ -77,12 +79,28 @@ class Exchange:
         """Note that the thread does not wait for the client."""
         self._waits_until = None
 
+    def let_body_wait(self, request: Any) -> None:
+        """Send 100 Continue only when the body of this request of Gunicorn's is read.
+
+        If it is not, close the connection: the client may send either the body or its next request.
+        """
+        closes_anyway = request.must_close
+        request.must_close = True
+
+        def go_ahead() -> None:
+            request.must_close, self._go_ahead = closes_anyway, None
+            self._socket.sendall(_CONTINUE)
+
+        self._go_ahead = go_ahead
+
     def read(self, source: Any, size: int) -> Any:
         """Read from the body, which must arrive in time as a whole."""
         if self._body_ends_at is None:
             self._body_ends_at = time.monotonic() + _BODY_S
         self._waits_since, self._waits_until = time.monotonic(), self._body_ends_at
         try:
+            if self._go_ahead is not None:
+                self._go_ahead()
             return source.read(size)
         finally:
             self._waits_until = None
@@ -218,6 +236,16 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         elif is_kept is False:
             _close(conn)
         return is_kept
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answer a request, and ask for its body only if that is read.
+
+        Gunicorn would ask before the service has seen the head, and so for bodies that are refused.
+        """
+        if req._expected_100_continue:  # noqa: SLF001 - Gunicorn has no other way
+            req._expected_100_continue = False  # noqa: SLF001 - the same
+            self._of_thread.exchange.let_body_wait(req)
+        return bool(super().handle_request(req, conn))
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Process the outcome of `handle`."""

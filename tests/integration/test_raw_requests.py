@@ -1,5 +1,6 @@
 """A real Gunicorn answers malformed HTTP without a 500 or a hang, and continues to serve."""
 
+import json
 import re
 import socket
 import time
@@ -163,6 +164,50 @@ def test_afterwards_it_serves_and_has_logged_no_fault(port: int, gunicorn: Gunic
     assert "Traceback" not in printed
     assert "a request failed" not in printed
     assert printed.count("Booting worker") == 1, "none died"
+
+
+def expecting(connection: socket.socket, target: str, content_type: str, length: int) -> bytes:
+    """Send the head of a POST whose body waits for 100 Continue, and return what is answered to it."""
+    head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
+    connection.sendall(f"{head}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n".encode())
+    return connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("target", "content_type", "length", "status"),
+    [
+        ("/nothing", "application/json", 7_000_000, 404),
+        ("/health", "application/json", 7_000_000, 405),
+        (BATCH, "text/plain", 7_000_000, 415),
+        (BATCH, "application/json", 100_000_000, 413),
+    ],
+)
+def test_a_client_that_waits_for_100_continue_sends_no_body_that_is_refused(
+    port: int, target: str, content_type: str, length: int, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S) as connection:
+        received = expecting(connection, target, content_type, length)
+        while part := connection.recv(65536):
+            received += part
+    assert first_answer(received) == status
+    # The client may send the body or the next request: the server could not tell.
+    assert b"\r\nConnection: close\r\n" in received
+
+
+def test_a_client_that_waits_for_100_continue_gets_it_when_its_body_is_read(port: int) -> None:
+    body = json.dumps({"user_ids": [USER]}).encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S) as connection:
+        for _ in range(2):
+            assert (
+                expecting(connection, BATCH, "application/json", len(body))
+                == b"HTTP/1.1 100 Continue\r\n\r\n"
+            )
+            connection.sendall(body)
+            received = b""
+            while not received.endswith(b"}"):
+                received += connection.recv(65536)
+            assert first_answer(received) == 200
+            assert b"\r\nConnection: keep-alive\r\n" in received
 
 
 @pytest.mark.parametrize(
