@@ -108,6 +108,9 @@ _counts = _app.extensions["metrics"].shared_counts(workers)
 _lifeline = renew_lifeline()
 # By default a caller on this host could rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
+# The service does not use the scheme. By default, Gunicorn refuses requests of a proxy on this host if their
+# headers name two schemes, as after two proxies.
+secure_scheme_headers: dict[str, str] = {}
 # The largest value: a GET needs some 200 bytes, and 45 for each excluded item. Headers of browsers and
 # proxies fit into the limits below.
 limit_request_line = 8190

@@ -166,6 +166,18 @@ def test_afterwards_it_serves_and_has_logged_no_fault(port: int, gunicorn: Gunic
     assert printed.count("Booting worker") == 1, "none died"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"X-Forwarded-Proto", b"https"), (b"X-Forwarded-Ssl", b"off")],
+        [(b"X-Forwarded-Proto", b"https"), (b"X-Forwarded-Proto", b"http")],
+        [(b"X-Forwarded-Protocol", b"ssl"), (b"X-Forwarded-Proto", b"http")],
+    ],
+)
+def test_proxies_may_name_different_schemes(port: int, headers: list[tuple[bytes, bytes]]) -> None:
+    assert first_answer(exchange(port, request(b"GET", b"/health", headers, b""))) == 200
+
+
 def expecting(connection: socket.socket, target: str, content_type: str, length: int) -> bytes:
     """Send the head of a POST whose body waits for 100 Continue, and return what is answered to it."""
     head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
