@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.glogging import Logger
 
@@ -129,7 +129,16 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 
 
 def on_starting(server: Any) -> None:
-    """End a start that arguments of Gunicorn, such as --bind, would open to other hosts without keys."""
+    """End a start with arguments of Gunicorn that the worker cannot serve, or that need keys.
+
+    The worker waits for the head of an HTTP request, which TLS hides and other protocols do not have.
+    """
+    if server.cfg.is_ssl or server.cfg.protocol != "http":
+        _end_start(
+            server,
+            "Gunicorn's certfile, keyfile and protocol cannot be set: the service speaks plain HTTP. "
+            "Terminate TLS at a proxy.",
+        )
     _require_api_keys(server, server.cfg.address)
 
 
@@ -139,12 +148,16 @@ def _require_api_keys(server: Any, addresses: Iterable[object]) -> None:
     try:
         _settings.require_api_keys(hosts)
     except SettingsError as exc:
-        on_exit(server)
-        if server.pidfile is not None:
-            server.pidfile.unlink()
-        sys.exit(f"Marquee cannot start.\n{exc}")
+        _end_start(server, str(exc))
     if _http.is_loopback:
         note_bound_hosts(hosts)
+
+
+def _end_start(server: Any, reason: str) -> NoReturn:
+    on_exit(server)
+    if server.pidfile is not None:
+        server.pidfile.unlink()
+    sys.exit(f"Marquee cannot start.\n{reason}")
 
 
 def when_ready(server: Any) -> None:

@@ -92,6 +92,22 @@ def test_an_address_given_to_gunicorn_needs_keys_too(arguments: list[str], varia
     assert "bind: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in said
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--certfile", "c.pem", "--keyfile", "k.pem"], ["--keyfile", "k.pem"], ["--protocol", "uwsgi"]],
+    ids=["TLS", "a key alone", "uwsgi"],
+)
+def test_a_protocol_that_the_service_does_not_speak_stops_the_start(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    for name in ("c.pem", "k.pem"):
+        (tmp_path / name).touch()
+    given = [str(tmp_path / name) if name.endswith(".pem") else name for name in arguments]
+    said = refusal([*GUNICORN, *given], DB_HOST="localhost")
+    assert "Marquee cannot start.\nGunicorn's certfile, keyfile and protocol cannot be set" in said
+    assert "Traceback" not in said
+
+
 def test_an_inherited_socket_that_others_reach_needs_keys_too(tmp_path: Path) -> None:
     with socket.create_server((ANYWHERE, 0)) as listener:
         os.set_inheritable(listener.fileno(), True)  # noqa: FBT003 - the only form
