@@ -65,7 +65,9 @@ class ErrorKind:
 
 ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ErrorCode.BAD_REQUEST: ErrorKind(
-        HTTPStatus.BAD_REQUEST, "The request cannot be read.", message="bad request"
+        HTTPStatus.BAD_REQUEST,
+        "The Host header does not name this service, or the request cannot be read.",
+        message="bad request",
     ),
     ErrorCode.BODY_TOO_LARGE: ErrorKind(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

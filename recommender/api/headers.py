@@ -1,6 +1,7 @@
 """Sets security and CORS headers on every answer, and checks the Host header."""
 
 import functools
+import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,13 +9,16 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 from flask_cors import CORS
-from werkzeug.exceptions import BadRequest
 
 from config.access_settings import ANY_ORIGIN
+from recommender.api.fields import shown
+from recommender.api.parsing import wrong_host
 from recommender.api.rate_limits import RATE_HEADERS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
 
 # An answer that sets one of these itself, such as an HTML page, keeps its own.
 SECURITY_HEADERS = {
@@ -43,10 +47,18 @@ def refuse_other_hosts(app: Flask, hosts: Collection[str], except_for: Collectio
         except ValueError:
             return False
 
+    # Once for each host: a proxy that passes on a wrong one does so with each request.
+    @functools.lru_cache(maxsize=_REMEMBERED_HOSTS)
+    def report(host: str) -> None:
+        logger.warning(
+            "requests with the Host header %s are refused: ALLOWED_HOSTS does not name it", shown(host)
+        )
+
     def refuse() -> None:
         host = request.environ.get("HTTP_HOST") or request.host
         if not is_known(host) and request.path not in except_for:
-            raise BadRequest
+            report(host)
+            raise wrong_host(host)
 
     app.before_request(refuse)
 

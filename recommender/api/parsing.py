@@ -45,6 +45,12 @@ def wrong_id(text: str, form: IdForm, name: str, code: ErrorCode) -> BadRequestE
     return BadRequestError(code, f"{name} must be {form.words}, got {shown(text)}")
 
 
+def wrong_host(host: str) -> BadRequestError:
+    """Return the message for a Host header that names no host of the service."""
+    message = f"the Host header must name this service (see ALLOWED_HOSTS), got {shown(host)}"
+    return BadRequestError(ErrorCode.BAD_REQUEST, message)
+
+
 def parse_query(arguments: MultiDict[str, str], model: type[M]) -> M:
     """Validate a query string.
 

@@ -95,6 +95,13 @@ def test_a_wrong_method_is_refused_as_described(client: FlaskClient, contract: C
     contract.check(name, response)
 
 
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+def test_an_unknown_host_is_refused_as_described(client: FlaskClient, contract: Contract, name: str) -> None:
+    response = client.open(**{**REQUESTS[name], "headers": {"Host": "other.example"}})
+    problem(response, ErrorCode.BAD_REQUEST)
+    contract.check(name, response)
+
+
 @pytest.mark.parametrize("name", GUARDED)
 def test_a_caller_without_the_key_is_refused_as_described(
     locked: FlaskClient, contract: Contract, name: str
@@ -162,7 +169,7 @@ def fault(**_: str) -> str:
 @pytest.mark.parametrize("name", sorted(REQUESTS))
 def test_every_described_error_is_tested(contract: Contract, name: str) -> None:
     provoked = {code for found, _, code in WRONG if found == name}
-    provoked |= {ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR}
+    provoked |= {ErrorCode.BAD_REQUEST, ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR}
     if name in GUARDED:
         provoked |= {ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY_REQUESTS}
     if name in WORKING:

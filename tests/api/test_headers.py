@@ -159,6 +159,28 @@ def test_with_allowed_hosts_all_other_host_headers_are_rejected(
             assert client.get("/api/media/popular", headers=sent | {"Host": host}).status_code == 200
 
 
+def test_a_refused_host_is_named_in_the_answer_and_once_in_the_log(
+    shared_databases: Urls, caplog: pytest.LogCaptureFixture
+) -> None:
+    variables = {"ALLOWED_HOSTS": "shop.example", "ALLOW_ANONYMOUS": "true"}
+    with running_client(shared_databases, **variables, **PATIENT) as client:
+        client.get("/health", headers={"Host": "10.1.2.3"})
+        answers = [
+            client.get(path, headers={"Host": host})
+            for path in ("/api/media/popular", "/explorer/users", "/nothing")
+            for host in ("other.example:5000", "x" * 5000)
+        ]
+    assert {response.status_code for response in answers} == {400}
+    message = "the Host header must name this service (see ALLOWED_HOSTS), got 'other.example:5000'"
+    assert answers[0].get_json()["error"] == message
+    assert max(len(response.data) for response in answers if response.is_json) < 300
+    logged = [record.getMessage() for record in caplog.records if "Host header" in record.getMessage()]
+    first = "requests with the Host header 'other.example:5000' are refused: ALLOWED_HOSTS does not name it"
+    assert len(logged) == 2
+    assert logged[0] == first
+    assert len(logged[1]) < 300
+
+
 def test_metrics_that_need_a_key_are_served_under_any_name(shared_databases: Urls) -> None:
     hosts = {"ALLOWED_HOSTS": "shop.example"}
     asked = {"Host": "10.1.2.3:5000"}

@@ -9,17 +9,18 @@ from werkzeug.wrappers import Request
 
 from recommender.api.endpoints import Endpoint
 from recommender.api.errors import BadRequestError, ErrorCode, Problem, fixed_problem
-from recommender.api.parsing import parse_body, parse_query, wrong_id
+from recommender.api.parsing import parse_body, parse_query, wrong_host, wrong_id
 
 _ALWAYS = (ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR)
 _GUARDED = (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY_REQUESTS)
-_OF_BODIES = (ErrorCode.BAD_REQUEST, ErrorCode.BODY_TOO_LARGE, ErrorCode.UNSUPPORTED_MEDIA_TYPE)
+_OF_BODIES = (ErrorCode.BODY_TOO_LARGE, ErrorCode.UNSUPPORTED_MEDIA_TYPE)
 # Values for parameters: almost every parameter refuses one of them.
 _WRONG_TEXTS = ("0", "", "x")
 
 
 def error_examples(endpoint: Endpoint) -> Iterator[Problem]:
     """Yield an example of each error of an endpoint."""
+    yield _problem_of(wrong_host("other.example"))
     for name, path_id in endpoint.path.items():
         yield _problem_of(wrong_id("not an id", path_id.form, name, path_id.code))
     if endpoint.query is not None:
