@@ -1,10 +1,12 @@
-"""Makes JSON responses."""
+"""Makes responses in JSON, and redirects."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Self
 
 import orjson
-from flask import Response
+from flask import Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from recommender.observability.telemetry import JSON_STAGE, stage
 
@@ -14,6 +16,12 @@ def json_response(payload: Mapping[str, object], status: int = 200) -> Response:
     with stage(JSON_STAGE):
         data = orjson.dumps(payload)
     return Response(data, status=status, mimetype="application/json")
+
+
+def moved_to(location: str) -> BaseResponse:
+    """Return a permanent redirect to another path, with the query of the request."""
+    query = request.query_string.decode(errors="replace")
+    return redirect(f"{location}?{query}" if query else location, HTTPStatus.PERMANENT_REDIRECT)
 
 
 def call_when_sent(response: Response, on_sent: Callable[[], None]) -> Response:

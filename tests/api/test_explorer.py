@@ -85,11 +85,16 @@ def test_the_page_is_the_same_for_all_and_asks_no_database(client: FlaskClient, 
 
 
 @pytest.mark.parametrize("path", ["/explorer", "/docs"])
-def test_a_slash_after_the_address_of_a_page_leads_to_the_page(client: FlaskClient, path: str) -> None:
-    response = client.get(f"{path}/?x=//elsewhere.example")
+@pytest.mark.parametrize(
+    "query", ["", "?user=a%2Fb&genre=Science%20fiction&genre=%C3%A9", "?//elsewhere.example"]
+)
+def test_a_slash_after_the_address_of_a_page_leads_to_the_page(
+    client: FlaskClient, path: str, query: str
+) -> None:
+    response = client.get(f"{path}/{query}")
     assert response.status_code == 308
     # Relative, so that it also holds behind a proxy that serves the pages under a prefix.
-    assert response.headers["Location"] == f"..{path}"
+    assert response.headers["Location"] == f"..{path}{query}"
 
 
 def test_files_are_cached_without_limit_only_by_version(client: FlaskClient) -> None:

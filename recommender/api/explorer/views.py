@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -23,6 +23,7 @@ from recommender.api.explorer.training import TrainingPage
 from recommender.api.explorer.tuning import SLIDERS, Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
+from recommender.api.responses import moved_to
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.evaluation.report import STYLE_SHEET
@@ -128,7 +129,7 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     @blueprint.get("/")
     @public
     def redirect_to_page() -> BaseResponse:
-        return redirect("../explorer", HTTPStatus.PERMANENT_REDIRECT)
+        return moved_to("../explorer")
 
     @blueprint.get("/static/<path:name>")
     @public

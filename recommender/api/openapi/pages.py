@@ -7,12 +7,13 @@ from pathlib import Path
 from threading import Lock
 
 import orjson
-from flask import Blueprint, Response, abort, current_app, redirect, request, send_file
+from flask import Blueprint, Response, abort, current_app, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from recommender import __version__
 from recommender.api.endpoints import Answer, Endpoint, declared_endpoints, public
 from recommender.api.openapi.document import TITLE, describe
+from recommender.api.responses import moved_to
 from recommender.api.tags import SERVICE_TAG
 from recommender.domains.base import Domain
 
@@ -95,7 +96,7 @@ def _add_swagger_ui(blueprint: Blueprint) -> None:
     @blueprint.get("/docs/")
     @public
     def redirect_to_docs() -> BaseResponse:
-        return redirect("../docs", HTTPStatus.PERMANENT_REDIRECT)
+        return moved_to("../docs")
 
     @blueprint.get("/docs/<name>", endpoint="static")
     @public
