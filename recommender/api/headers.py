@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_cors import CORS
 
 from config.access_settings import ANY_ORIGIN
@@ -85,16 +85,27 @@ class SecurityHeaders:
 
 def register_cors(app: Flask, origins: Sequence[str]) -> None:
     """Allow only pages of these origins, or any for `*`, to call the API and to read answers and errors."""
+    is_for_all = ANY_ORIGIN in origins
     # Flask-CORS treats a text with brackets, such as an IPv6 address, as an unanchored pattern.
     exact = [re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE) for origin in origins]
     CORS(
         app,
-        origins=ANY_ORIGIN if ANY_ORIGIN in origins else exact,
+        origins=ANY_ORIGIN if is_for_all else exact,
         send_wildcard=True,
         methods=["GET", "HEAD", "POST", "OPTIONS"],
         allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
         expose_headers=[*RATE_HEADERS, "WWW-Authenticate", "X-Request-ID"],
         max_age=_PREFLIGHT_S,
-        # Do not list the allowed origins to a request without an Origin header.
-        always_send=False,
+        # Without an Origin header, too: a cache may give the answer to a page of another origin later.
+        always_send=is_for_all,
+        # Flask-CORS sets Vary only on answers to allowed origins.
+        vary_header=False,
     )
+    if not is_for_all:
+        app.after_request(_vary_by_origin)
+
+
+def _vary_by_origin(response: Response) -> Response:
+    """Keep caches from giving an answer for one origin, or for none, to pages of another."""
+    response.vary.add("Origin")
+    return response

@@ -121,7 +121,37 @@ def test_with_a_star_pages_of_any_origin_may_call(shared_databases: Urls) -> Non
             preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
             assert client.get("/health", headers={"Origin": origin}).headers[ALLOWED] == "*"
             assert client.options(PATH, headers=preflight).headers[ALLOWED] == "*"
-        assert ALLOWED not in client.get("/health").headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/explorer/covers/x.svg",
+        "/explorer/static/explorer.js?v=1",
+        "/docs",
+        "/docs/reader.css",
+        "/openapi.json",
+        "/nothing",
+    ],
+)
+def test_an_answer_from_a_cache_also_serves_pages_of_other_origins(locked: FlaskClient, path: str) -> None:
+    """Otherwise, a cached answer to an image of a page lacks the header that a script of that page needs."""
+    for headers in ({}, {"Origin": ORIGIN}, {"Origin": "https://b.example"}):
+        response = locked.get(path, headers=headers, buffered=True)
+        assert response.headers.getlist("Vary") == ["Origin"]
+        assert (ALLOWED in response.headers) == (headers.get("Origin") == ORIGIN)
+
+
+def test_with_a_star_all_origins_get_the_same_answer(shared_databases: Urls) -> None:
+    with running_client(shared_databases, CORS_ORIGINS="*", **PATIENT) as client:
+        for headers in ({}, {"Origin": ORIGIN}):
+            response = client.get("/explorer/covers/x.svg", headers=headers)
+            assert response.headers.getlist(ALLOWED) == ["*"]
+            assert "Vary" not in response.headers
+
+
+def test_without_cors_answers_do_not_vary(app: Flask) -> None:
+    assert "Vary" not in app.test_client().get("/explorer/covers/x.svg", headers={"Origin": ORIGIN}).headers
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.2"])
