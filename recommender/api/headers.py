@@ -4,6 +4,7 @@ import functools
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -103,9 +104,16 @@ def register_cors(app: Flask, origins: Sequence[str]) -> None:
     )
     if not is_for_all:
         app.after_request(_vary_by_origin)
+    app.before_request(_answer_preflight_for_unknown_address)
 
 
 def _vary_by_origin(response: Response) -> Response:
     """Keep caches from giving an answer for one origin, or for none, to pages of another."""
     response.vary.add("Origin")
     return response
+
+
+def _answer_preflight_for_unknown_address() -> Response | None:
+    """Answer a preflight without an error: otherwise the page does not get to see the JSON 404."""
+    is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return Response(status=HTTPStatus.NO_CONTENT) if is_preflight and request.routing_exception else None

@@ -154,6 +154,30 @@ def test_without_cors_answers_do_not_vary(app: Flask) -> None:
     assert "Vary" not in app.test_client().get("/explorer/covers/x.svg", headers={"Origin": ORIGIN}).headers
 
 
+@pytest.mark.parametrize("path", ["/api/nothing", f"{PATH}/", "//", "/docs/nothing"])
+def test_a_page_of_an_allowed_origin_may_read_that_an_address_does_not_exist(
+    locked: FlaskClient, path: str
+) -> None:
+    """Browsers send a request with a key only after a preflight that succeeds."""
+    preflight = {
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "x-api-key",
+    }
+    response = locked.options(path, headers={"Origin": ORIGIN, **preflight})
+    assert response.status_code in (200, 204)
+    assert response.headers[ALLOWED] == ORIGIN
+    assert response.headers["Access-Control-Allow-Headers"] == "x-api-key"
+    other = locked.options(path, headers={"Origin": "https://b.example", **preflight})
+    assert ALLOWED not in other.headers
+
+
+def test_a_request_with_options_that_is_no_preflight_learns_that_an_address_does_not_exist(
+    locked: FlaskClient,
+) -> None:
+    assert locked.options("/api/nothing").status_code == 404
+    assert locked.options("/api/nothing", headers={"Origin": ORIGIN}).status_code == 404
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.2"])
 def test_without_keys_unknown_host_headers_are_rejected(shared_databases: Urls, host: str) -> None:
     """Prevents DNS rebinding: a web page whose host name resolves to this service could read all answers."""
