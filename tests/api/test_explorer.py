@@ -61,6 +61,8 @@ def alert(response: TestResponse, status: int) -> str:
     """Return the error message of a fragment."""
     assert response.status_code == status, response.text
     assert response.mimetype == "text/html"
+    # Without it, the page takes the message for that of a proxy.
+    assert response.headers["X-Explorer-Fragment"] == "yes"
     assert 'role="alert"' in response.text
     return " ".join(re.sub("<[^>]*>", " ", response.text).split())
 
@@ -294,7 +296,9 @@ def test_fragments_with_data_need_a_key_with_the_read_scope(locked: FlaskClient,
         assert "A valid API key" in alert(locked.get(path), 401)
         assert "does not have the scope" in alert(locked.get(path, headers={"X-API-Key": OPS_KEY}), 403)
     assert statements == []
-    assert locked.get(path, headers={"X-API-Key": READ_KEY}).status_code in (200, 404)
+    response = locked.get(path, headers={"X-API-Key": READ_KEY})
+    assert response.status_code in (200, 404)
+    assert response.headers["X-Explorer-Fragment"] == "yes"
 
 
 def test_fragments_count_against_the_rate_limit_and_the_page_does_not(shared_databases: Urls) -> None:

@@ -98,6 +98,7 @@ def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     fragments = _fragments_blueprint(parts)
     for blueprint in (shell, fragments):
         blueprint.after_request(_with_policy)
+    fragments.after_request(_marked)
     for name, function in template_filters.filters_by_name(domain).items():
         shell.add_app_template_filter(function, name)
     shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
@@ -107,6 +108,12 @@ def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
 
 def _with_policy(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", POLICY)
+    return response
+
+
+def _marked(response: Response) -> Response:
+    """Mark a response as a fragment, so that the page can tell it from that of a proxy in between."""
+    response.headers["X-Explorer-Fragment"] = "yes"
     return response
 
 

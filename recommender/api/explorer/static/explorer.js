@@ -70,7 +70,19 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
   listen(name, markStale);
   listen(name, showUnreachable);
 }
-listen("htmx:afterOnLoad", () => byId("trouble").replaceChildren());
+// A proxy in between may answer instead, with an error or a page for a login: do not put that into this page.
+const isFragment = (xhr) => xhr.getResponseHeader("X-Explorer-Fragment") !== null;
+listen("htmx:beforeOnLoad", (event) => {
+  if (!isFragment(event.detail.xhr)) event.preventDefault();
+});
+listen("htmx:afterOnLoad", (event) => {
+  if (isFragment(event.detail.xhr)) {
+    byId("trouble").replaceChildren();
+  } else {
+    markStale(event);
+    showUnreachable(event);
+  }
+});
 
 listen("submit", (event) => {
   if (event.target.id === "key-form") {
