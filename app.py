@@ -154,9 +154,9 @@ def _guard(app: Flask, settings: Settings) -> None:
     if access.cors_origins:
         register_cors(app, access.cors_origins)
     if access.trusted_proxies:
-        # Of what they add only the address is used. `wsgi_app` is there to be wrapped.
+        # Of what they add only the address and the path prefix are used. `wsgi_app` is there to be wrapped.
         proxied = ProxyFix(
-            app.wsgi_app, x_for=access.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+            app.wsgi_app, x_for=access.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=1
         )
         app.wsgi_app = proxied  # type: ignore[method-assign]
 

@@ -48,7 +48,7 @@ def user(reference: Reference) -> str:
 def shown(response: TestResponse) -> list[str]:
     """Return the ids of the recommended items, in order."""
     ranking = response.text.partition('<ol class="cards">')[2].partition("</ol>")[0]
-    return re.findall(r'hx-get="/explorer/media/([^/]+)/similar"', ranking)
+    return re.findall(r'hx-get="explorer/media/([^/]+)/similar"', ranking)
 
 
 def field(response: TestResponse, name: str) -> str:
@@ -101,7 +101,7 @@ def test_a_slash_after_the_address_of_a_page_leads_to_the_page(
 
 def test_files_are_cached_without_limit_only_by_version(client: FlaskClient) -> None:
     page = client.get("/explorer").text
-    addresses = re.findall(r'(?:src|href)="(/explorer/static/[^"]+)"', page)
+    addresses = [f"/{found}" for found in re.findall(r'(?:src|href)="(explorer/static/[^"]+)"', page)]
     assert len(addresses) >= 7
     for address in addresses:
         response = client.get(address)
@@ -128,14 +128,14 @@ def test_the_panel_shows_the_answer_of_the_api(client: FlaskClient, user: str) -
     assert response.status_code == 200
     assert shown(response) == ids(get(client, user, limit=12))
     assert f"<title>{user} · Marquee explorer</title>" in response.text
-    assert response.headers["HX-Push-Url"] == f"/explorer?user={user}"
+    assert response.headers["HX-Push-Url"] == f"explorer?user={user}"
 
 
 def test_the_present_address_is_not_pushed_into_the_history_again(client: FlaskClient, user: str) -> None:
     current = f"http://localhost/explorer?user={user}&window_days=30"
     response = client.get(f"/explorer/users/{user}?window_days=30", headers={"HX-Current-URL": current})
     assert "HX-Push-Url" not in response.headers
-    assert response.headers["HX-Replace-Url"] == f"/explorer?user={user}&window_days=30"
+    assert response.headers["HX-Replace-Url"] == f"explorer?user={user}&window_days=30"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_repeated_filters_all_apply_and_stay_in_addresses(client: FlaskClient, u
     assert answer != ids(get(client, user, genre="Drama", limit=12))
     panel = client.get(f"/explorer/users/{user}?{query}")
     assert shown(panel) == answer
-    assert panel.headers["HX-Push-Url"] == f"/explorer?user={user}&{query}"
+    assert panel.headers["HX-Push-Url"] == f"explorer?user={user}&{query}"
     assert re.findall('name="(?:genre|match)" [^>]*value="([^"]*)"', panel.text) == ["Drama", "Comedy", "all"]
     links = re.findall('<a href="([^"]*genre[^"]*)"', panel.text)
     assert len(links) == 4
@@ -225,11 +225,11 @@ def test_a_wrong_filter_in_the_address_leaves_the_form_to_correct_it(client: Fla
     assert field(response, "content_weight") == "0.9"
     assert re.findall('name="m.._year" [^>]*value="([^"]*)"', response.text) == ["2030", "1990"]
     assert shown(response) == shown(client.get(f"/explorer/users/{user}?content_weight=0.9"))
-    assert response.headers["HX-Push-Url"] == f"/explorer?user={user}&{query}"
+    assert response.headers["HX-Push-Url"] == f"explorer?user={user}&{query}"
     # A wrong slider has no text that could be corrected.
     response = client.get(f"/explorer/users/{user}?content_weight=2&genre=Drama")
     assert "content_weight must be" in alert(response, 400)
-    assert response.headers["HX-Push-Url"] == f"/explorer?user={user}&genre=Drama"
+    assert response.headers["HX-Push-Url"] == f"explorer?user={user}&genre=Drama"
 
 
 def test_invalid_ids_are_refused_with_a_message(client: FlaskClient) -> None:
@@ -316,7 +316,7 @@ def test_the_explorer_can_be_disabled(shared_databases: Urls, path: str) -> None
         assert client.get(path).get_json()["code"] == "not_found"
         home = client.get("/")
         assert home.status_code == 200
-        assert "/explorer" not in home.text
+        assert "explorer" not in home.text.lower()
 
 
 def test_an_outage_of_catalog_db_with_an_empty_cache_is_reported(

@@ -48,6 +48,26 @@ def test_the_description_is_valid_openapi(variables: dict[str, str]) -> None:
     assert document["info"]["version"] == __version__
 
 
+@pytest.mark.parametrize(
+    ("trusted", "sent", "servers"),
+    [
+        ("0", "/marquee", None),
+        ("1", "", None),
+        ("1", "/marquee", [{"url": "/marquee"}]),
+        ("1", "/shop/marquee/", [{"url": "/shop/marquee"}]),
+        ("1", "//elsewhere.example", None),
+        ("1", '/"', None),
+    ],
+)
+def test_the_description_states_the_path_below_which_a_trusted_proxy_serves(
+    trusted: str, sent: str, servers: list[dict[str, str]] | None
+) -> None:
+    app = create_app(settings_for(NOWHERE, TRUSTED_PROXIES=trusted, ALLOW_ANONYMOUS="true"))
+    document = app.test_client().get("/openapi.json", headers={"X-Forwarded-Prefix": sent}).get_json()
+    assert document.get("servers") == servers
+    OpenAPIV31SpecValidator(document).validate()
+
+
 def test_no_text_repeats_itself() -> None:
     texts = list(texts_of(described()))
 

@@ -1,80 +1,21 @@
 """The service behind nginx, configured by the lines in docs/how-to/deploy.md."""
 
 import contextlib
-import os
 import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from config.setting_types import ROOT
-from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.gunicorn import running_gunicorn
+from tests.support.nginx import behind_nginx
 from tests.support.postgres import Urls
-from tests.support.processes import free_port
-from tests.support.programs import installed
 from tests.support.reference import Reference
-from tests.support.waiting import eventually, wait_until
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-_STOP_S = 10.0
 # Without a key, so that /metrics shows how many workers are ready.
 PROXIED = {"TRUSTED_PROXIES": "1", "ALLOW_ANONYMOUS": "true"}
 BATCH = "/api/recommendations/batch"
-
-
-def documented_lines() -> str:
-    text = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
-    block = text[text.index("    limit_conn_zone ") :]
-    lines = block[: block.index("\nWith it, set")].splitlines()
-    return "\n".join(line.removeprefix("    ") for line in lines)
-
-
-@contextlib.contextmanager
-def behind_nginx(server: GunicornServer) -> Iterator[GunicornServer]:
-    """Start the service behind nginx, and return its address there."""
-    binary, port = installed("nginx", package="nginx-light"), free_port()
-    lines = documented_lines()
-    for documented, here in (
-        ("127.0.0.1:5000", f"127.0.0.1:{server.port}"),
-        ("listen 80", f"listen 127.0.0.1:{port}"),
-        # All clients of the tests have one address.
-        ("limit_conn clients 20", "limit_conn clients 1000"),
-    ):
-        assert documented in lines
-        lines = lines.replace(documented, here)
-    with tempfile.TemporaryDirectory(prefix="marquee-nginx-") as folder:
-        temporary = "\n".join(
-            f"{kind}_temp_path {folder}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        user = "user root;" if os.geteuid() == 0 else ""
-        path = Path(folder) / "nginx.conf"
-        path.write_text(
-            f"{user} daemon off; pid {folder}/pid; error_log stderr;\n"
-            f"events {{ worker_connections 2048; }}\nhttp {{ access_log off; {temporary}\n{lines}\n}}\n"
-        )
-        process = subprocess.Popen(  # noqa: S603 - what Debian installed
-            [binary, "-p", folder, "-e", "stderr", "-c", str(path)], stderr=subprocess.DEVNULL
-        )
-        proxied = replace(server, port=port)
-        try:
-            wait_until(lambda: _answers(proxied))
-            yield proxied
-        finally:
-            process.terminate()
-            process.wait(_STOP_S)
-
-
-def _answers(server: GunicornServer) -> bool:
-    try:
-        return server.get("/health").status == 200
-    except OSError:
-        return False
 
 
 def test_behind_nginx_slow_clients_are_not_noticed(shared_databases: Urls) -> None:

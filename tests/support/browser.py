@@ -114,8 +114,10 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: Browser, port: int, *, scheme: str = "light", width: int = 1280) -> Iterator[Visit]:
-    """Open a fresh browser profile on a service."""
+def visiting(
+    browser: Browser, port: int, *, prefix: str = "", scheme: str = "light", width: int = 1280
+) -> Iterator[Visit]:
+    """Open a fresh browser profile on a service, which a proxy may serve below a path prefix."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -123,7 +125,7 @@ def visiting(browser: Browser, port: int, *, scheme: str = "light", width: int =
     )
     context.set_default_timeout(10_000)
     try:
-        visit = Visit(context.new_page(), f"http://127.0.0.1:{port}")
+        visit = Visit(context.new_page(), f"http://127.0.0.1:{port}{prefix}")
         visit.watch()
         yield visit
     finally:

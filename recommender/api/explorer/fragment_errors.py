@@ -39,8 +39,8 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
     html = render_template(
         "explorer/problem.html",
         message=message,
-        # Exactly one slash: after two, browsers read a host name.
-        retry=f"/{request.full_path.lstrip('/')}" if retry and target not in (None, _KEPT) else None,
+        # Without a slash: after two, browsers read a host name.
+        retry=request.full_path.lstrip("/") if retry and target not in (None, _KEPT) else None,
         target=target,
     )
     response = make_response(html, status)

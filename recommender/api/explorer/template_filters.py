@@ -67,10 +67,11 @@ def age(seconds: float) -> str:
 
 
 def placeholder_cover(domain: Domain, item: Item) -> str:
-    """Return the address of the placeholder cover."""
+    """Return the address of the placeholder cover, relative to that of the page."""
     genre = item.genres[0] if item.genres else None
     year = item.attributes.get(domain.year)
-    return placeholder_url(item.id, item.title, genre, year if isinstance(year, int) else None)
+    url = placeholder_url(item.id, item.title, genre, year if isinstance(year, int) else None)
+    return url.removeprefix("/")
 
 
 def cover(domain: Domain, item: Item) -> str:
@@ -82,8 +83,10 @@ def cover(domain: Domain, item: Item) -> str:
         return placeholder_cover(domain, item)
     # A relative address could make the page request any other path of this service. `https:metrics` is one.
     is_elsewhere = parts.scheme in ("http", "https") and parts.netloc
+    if is_elsewhere:
+        return own
     is_drawn = not parts.scheme and not parts.netloc and _DRAWN.fullmatch(parts.path)
-    return own if is_elsewhere or is_drawn else placeholder_cover(domain, item)
+    return own.removeprefix("/") if is_drawn else placeholder_cover(domain, item)
 
 
 def description(domain: Domain, item: Item) -> Value:

@@ -1,4 +1,7 @@
-"""Routes of the explorer: a page without data, and the fragments that fill it."""
+"""Routes of the explorer: a page without data, and the fragments that fill it.
+
+All addresses in them are relative to that of the page, so that a proxy may serve it below any path.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -101,7 +104,7 @@ def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     fragments.after_request(_marked)
     for name, function in template_filters.filters_by_name(domain).items():
         shell.add_app_template_filter(function, name)
-    shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
+    shell.add_app_template_global(lambda name: f"explorer/static/{name}?v={assets.version(name)}", "asset")
     shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS, "domain": domain})
     return shell, fragments
 
@@ -255,7 +258,7 @@ def _shown(ranking: RankingPanel, defaults: Tuning) -> dict[str, object]:
 
 def _address(user_id: str, tuning: Tuning, defaults: Tuning) -> str:
     """Return the page's address for this user and these values."""
-    return f"/explorer?{urlencode([('user', user_id), *tuning.arguments(defaults)])}"
+    return f"explorer?{urlencode([('user', user_id), *tuning.arguments(defaults)])}"
 
 
 def _addressed(html: str, verb: str, address: str) -> Response:

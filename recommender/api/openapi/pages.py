@@ -1,5 +1,6 @@
 """Serves the description as JSON, and Swagger UI from its package."""
 
+import re
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -34,8 +35,8 @@ _ASSETS = {
         _THEIRS / "swagger-ui.css",
     )
 }
-
-
+# The path below which a proxy serves.
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _DOCUMENT = {"type": "object", "required": ["openapi", "info", "paths"]}
 _EXCERPT = {"openapi": "3.1.0", "info": {"title": TITLE, "version": __version__}, "paths": {}}
 
@@ -80,7 +81,18 @@ def _add_description(blueprint: Blueprint, domain: Domain, *, keyed: bool) -> No
         # Concurrent first requests build it once.
         with lock:
             data = description()
-        return _revalidated(Response(data, mimetype="application/json"))
+        below_prefix = _with_server(data, request.script_root)
+        return _revalidated(Response(below_prefix, mimetype="application/json"))
+
+
+def _with_server(description: bytes, prefix: str) -> bytes:
+    """Return the description with the path prefix of all addresses, if there is one.
+
+    Without one, OpenAPI's default holds. A relative `.` would fit both, but many tools resolve it wrongly.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        return description
+    return description[:-1] + b',"servers":' + orjson.dumps([{"url": prefix}]) + b"}"
 
 
 def _add_swagger_ui(blueprint: Blueprint) -> None:
