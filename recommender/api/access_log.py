@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from recommender.api.id_paths import shown_rule
 from recommender.api.metrics import Metrics
 from recommender.databases.recording import StatementRun, recorded_statements, stage_seconds
 from recommender.observability.telemetry import JSON_STAGE, SERVICE_STAGE, Tally, Trace, traced
@@ -134,7 +135,7 @@ def _endpoint(environ: "WSGIEnvironment") -> str:
     """Return the URL rule of the request. Flask keeps it in the environment until the request ends."""
     request = environ.get("werkzeug.request")
     rule = None if request is None else request.url_rule
-    return _NO_ENDPOINT if rule is None else str(rule.rule)
+    return _NO_ENDPOINT if rule is None else shown_rule(rule.rule)
 
 
 def _request_id(given: str) -> str:

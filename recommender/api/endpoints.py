@@ -21,6 +21,7 @@ from werkzeug.http import parse_options_header
 from config.access_settings import KeyScope
 from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.errors import ErrorCode
+from recommender.api.id_paths import id_rule
 from recommender.api.parsing import MAX_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.responses import json_response
 from recommender.api.streams import NDJSON
@@ -132,7 +133,8 @@ class Endpoint:
             return result if isinstance(result, Response) else json_response(result)
 
         setattr(answer, _DECLARATION, self)
-        self.blueprint.add_url_rule(self.rule, view_func=answer, methods=[self.method])
+        rule = id_rule(self.blueprint, self.rule, **{name: each.form for name, each in self.path.items()})
+        self.blueprint.add_url_rule(rule, view_func=answer, methods=[self.method])
         return answer
 
     @property

@@ -11,4 +11,6 @@ def placeholder_url(item_id: str, title: str | None, genre: str | None, year: in
     """Return the path and query of a placeholder cover on this service."""
     given = {"title": (title or "")[:_TITLE_CHARACTERS], "genre": genre, "year": year}
     query = urlencode({name: value for name, value in given.items() if value})
-    return f"{PLACEHOLDERS_PATH}{quote(item_id, safe='')}.svg{'?' if query else ''}{query}"
+    # Servers decode %2F, and the name of a cover is one part of the path. It only has to be always the same.
+    name = quote(item_id.replace("/", "_"), safe="")
+    return f"{PLACEHOLDERS_PATH}{name}.svg{'?' if query else ''}{query}"

@@ -7,6 +7,11 @@ from typing import Self
 from config.request_settings import UUID_PATTERN
 
 _FLAGS = re.compile(r"\(\?[aiLmsux]+\)")
+# The pieces of a pattern that match one character, among others: a set, an escape, or a single character.
+_PIECES = re.compile(
+    r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)|.",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,11 @@ class IdForm:
     def words(self) -> str:
         """The form in the words of an error message."""
         return "a UUID" if self.pattern.pattern == UUID_PATTERN else f"of the form {self.pattern.pattern}"
+
+    @property
+    def admits_slash(self) -> bool:
+        """Whether a part of the pattern matches `/`, so that ids may hold one."""
+        return any(map(_matches_slash, _PIECES.findall(self.pattern.pattern)))
 
     def canonical(self, text: str) -> str | None:
         """Return the spelling of an id in the databases, or None if they cannot have it."""
@@ -47,4 +57,12 @@ def _is_storable(text: str) -> bool:
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
+        return False
+
+
+def _matches_slash(piece: str) -> bool:
+    try:
+        return re.fullmatch(piece, "/") is not None
+    except re.error:
+        # A parenthesis, a quantifier or a reference, which is no pattern by itself.
         return False

@@ -24,6 +24,7 @@ from recommender.api.explorer.fragment_errors import register_fragment_errors
 from recommender.api.explorer.panels import PanelReader, RankingPanel
 from recommender.api.explorer.training import TrainingPage
 from recommender.api.explorer.tuning import SLIDERS, Tuning, TuningQuery, tuning_query
+from recommender.api.id_paths import id_rule
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
 from recommender.api.responses import moved_to
@@ -165,6 +166,7 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
 def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     blueprint = Blueprint("explorer_fragments", __name__, url_prefix="/explorer")
     register_fragment_errors(blueprint)
+    forms = {"user_id": parts.limits.user_id_form, "media_id": parts.limits.item_id_form}
 
     @blueprint.get("/users")
     def get_users() -> str:
@@ -179,11 +181,11 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
             return make_response(render_template("explorer/no_users.html"))
         return _user_panel(parts, user_id)
 
-    @blueprint.get("/users/<user_id>")
+    @blueprint.get(id_rule(blueprint, "/users/<user_id>", **forms))
     def get_user(user_id: str) -> Response:
         return _user_panel(parts, _user_id(parts, user_id))
 
-    @blueprint.get("/users/<user_id>/recommendations")
+    @blueprint.get(id_rule(blueprint, "/users/<user_id>/recommendations", **forms))
     def get_recommendations(user_id: str) -> Response:
         canonical_id = _user_id(parts, user_id)
         query = parts.read_tuning(request.args)
@@ -194,7 +196,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
         html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **shown)
         return _addressed(html, "Replace", _address(canonical_id, tuning, defaults))
 
-    @blueprint.get("/media/<media_id>/similar")
+    @blueprint.get(id_rule(blueprint, "/media/<media_id>/similar", **forms))
     def get_similar(media_id: str) -> str:
         # An id of another form is kept as it is; the catalog does not have it.
         canonical_id = parts.limits.item_id_form.canonical(media_id) or media_id
