@@ -23,6 +23,7 @@ MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024
 _COUNTED_BEYOND = 1000
 # Names of UTF-8, and of ASCII, which is a part of it.
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
+_REPLACEMENT = "\ufffd"
 _QUERY_CONTEXT = MappingProxyType({FROM_QUERY: True})
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,7 +35,8 @@ def parse_id(text: str, form: IdForm, name: str, code: ErrorCode) -> str:
     Raises:
         BadRequestError: the id does not match the form.
     """
-    found = form.canonical(text)
+    # Werkzeug replaces bytes of a path that are not UTF-8, so that different paths would name the same id.
+    found = None if _REPLACEMENT in text else form.canonical(text)
     if found is None:
         raise wrong_id(text, form, name, code)
     return found

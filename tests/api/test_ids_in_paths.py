@@ -1,4 +1,4 @@
-"""Tests ids in paths that hold a slash."""
+"""Tests ids in paths that hold a slash, or bytes that are no text."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -70,3 +70,10 @@ def test_the_description_and_the_metrics_name_the_parameter_as_ever(loose: Flask
     assert loose.get(f"{PREFIX}/tenant%2F42").status_code == 200
     assert f"{PREFIX}/{{user_id}}" in loose.get("/openapi.json").get_json()["paths"]
     assert f'endpoint="{PREFIX}/<user_id>"' in loose.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", [f"{PREFIX}/%ff", f"{PREFIX}/a%C3", "/explorer/users/%ff"])
+def test_an_id_that_is_not_utf_8_is_refused_whatever_the_pattern(loose: FlaskClient, path: str) -> None:
+    response = loose.get(path)
+    assert response.status_code == 400
+    assert "user_id must be of the form" in response.text
