@@ -77,3 +77,12 @@ def test_an_id_that_is_not_utf_8_is_refused_whatever_the_pattern(loose: FlaskCli
     response = loose.get(path)
     assert response.status_code == 400
     assert "user_id must be of the form" in response.text
+
+
+def test_try_again_asks_for_the_same_id(shared_databases: Urls) -> None:
+    path = "explorer/users/a%3Fb%25%23/c%C3%A9?genre=%26"
+    with running_client(shared_databases, ID_PATTERN="[^ ]+", RATE_LIMIT="1/hour") as client:
+        for _ in range(2):
+            response = client.get(f"/{path}", headers={"HX-Target": "view"})
+    assert response.status_code == 429
+    assert f'hx-get="{path}"' in response.text

@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -39,8 +40,7 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
     html = render_template(
         "explorer/problem.html",
         message=message,
-        # Without a slash: after two, browsers read a host name.
-        retry=request.full_path.lstrip("/") if retry and target not in (None, _KEPT) else None,
+        retry=_relative_address() if retry and target not in (None, _KEPT) else None,
         target=target,
     )
     response = make_response(html, status)
@@ -48,6 +48,13 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
         response.headers["HX-Retarget"] = _KEPT_PROBLEM
         response.headers["HX-Reswap"] = "innerHTML"
     return response
+
+
+def _relative_address() -> str:
+    # Without a slash at the start: after two, browsers read a host name.
+    path = quote(request.path.lstrip("/"))
+    query = request.query_string.decode(errors="replace")
+    return f"{path}?{query}" if query else path
 
 
 def _bad_request(exc: BadRequestError) -> Response:
