@@ -200,6 +200,19 @@ def post_worker_init(worker: Any) -> None:
     worker.flask_app.url_map.update()
 
 
+def nworkers_changed(_server: Any, number: int, _before: int | None) -> None:
+    """Note how many workers the metrics should show: arguments and signals change it, too."""
+    if _counts is not None:
+        _counts.wanted_workers = number
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Note that this worker ends regularly, unless it ends by an error. A killed one does not get here."""
+    error = sys.exc_info()[1]
+    if isinstance(error, SystemExit) and not error.code and _counts is not None:
+        _counts.end()
+
+
 def _keep_trainer(app: Any) -> None:
     """Start a trainer from the worker unless one runs; it ends after the workers."""
     if _settings.trains and _lifeline is not None:

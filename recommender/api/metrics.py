@@ -68,6 +68,9 @@ class Metrics:
         with self._series_lock:
             if self._made_series is None:
                 self._made_series = Series(self._slot)
+                if self._memory is not None:
+                    self._made_series.workers.lost.inc(self._memory.lost.workers)
+                    self._made_series.workers.lost_requests.inc(self._memory.lost.requests)
             return self._made_series
 
     @staticmethod
@@ -96,15 +99,21 @@ class Metrics:
         """Count a request in flight."""
         with self._in_flight_lock:
             self._in_flight += 1
+            self._note_in_flight()
 
     def request_ends(self, endpoint: str, status: int, seconds: float, stages: Mapping[str, float]) -> None:
         """Count a request that has ended; `stages` are seconds by name."""
         requests = self._series.requests
         with self._in_flight_lock:
             self._in_flight -= 1
+            self._note_in_flight()
         requests.duration(endpoint, status).observe(seconds)
         for name, stage_seconds in stages.items():
             requests.stages(name).observe(stage_seconds)
+
+    def _note_in_flight(self) -> None:
+        if self._slot is not None:
+            self._slot.note_in_flight(self._in_flight)
 
     def answered(self, tally: Tally) -> None:
         """Count a request's answers to users."""
@@ -144,9 +153,11 @@ class Metrics:
                 self._slot.write_gauges(pack_gauges((each.name, each.labels, each.value) for each in samples))
 
     def _sample_state(self, status: Status) -> None:
-        state = self._series.state
+        workers = self._series.workers
         for readiness in Readiness:
-            state.workers.labels(readiness).set(readiness is status.readiness)
+            workers.by_status.labels(readiness).set(readiness is status.readiness)
+        workers.wanted.set(1 if self._memory is None else self._memory.wanted_workers)
+        state = self._series.state
         for name, found in status.databases.items():
             for each in DatabaseState:
                 state.databases.labels(name, each).set(each is found)

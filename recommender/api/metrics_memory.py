@@ -3,7 +3,9 @@
 It is made before the fork and has no file, so neither a full disk nor a cleanup of files can break it. A
 worker counts in a slot, on which it holds two locks: the first marks the slot as taken. The second marks its
 gauges as those of a live worker; it is taken after the gauges of the previous worker are cleared. The kernel
-releases both locks when the worker ends in any way. The next worker in the slot continues its counts.
+releases both locks when the worker ends in any way. The next worker in the slot continues its counts. If the
+worker did not end as it should, its slot still says that it is in use: the next worker to start counts it as
+lost, with the requests that it was answering.
 """
 
 import fcntl
@@ -13,7 +15,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 # Sizes in bytes. The system allocates pages when they are written to.
 _HEADER = 4_096
@@ -21,13 +23,21 @@ _VALUES = 163_840
 _GAUGES = 32_768
 _KEYS = 2_387_968
 _SLOT = _HEADER + _VALUES + 2 * _GAUGES + _KEYS
-# Words of the header: the bytes of keys in use, and the number of writes of gauges.
-_KEYS_END, _WRITTEN = 0, 1
+# Words of the header: the bytes of keys in use, the number of writes of gauges, 1 until the worker ends
+# regularly, and the number of requests that it is answering.
+_KEYS_END, _WRITTEN, _IN_USE, _IN_FLIGHT = 0, 1, 2, 3
 _LENGTH = 8
 _READ_ATTEMPTS = 5
 # More slots than workers: old and new workers overlap during reloads.
 _LEAST_SLOTS = 64
 _SLOTS_A_WORKER = 4
+
+
+class Lost(NamedTuple):
+    """Workers that ended irregularly, for example killed for lack of memory, and their open requests."""
+
+    workers: int
+    requests: int
 
 
 class Slot:
@@ -51,6 +61,24 @@ class Slot:
         """Keep the counts of the previous worker, and clear its gauges."""
         self._idx_of_key = {key: idx for idx, (key, _) in enumerate(self.counts())}
         self.write_gauges(b"")
+        self.note_in_flight(0)
+        self._header[_IN_USE] = 1
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a worker has taken the slot and has not ended regularly."""
+        return self._header[_IN_USE] == 1
+
+    def end(self) -> Lost:
+        """Note that the worker has ended. If that was not noted before, return what is lost with it."""
+        if not self.is_in_use:
+            return Lost(0, 0)
+        self._header[_IN_USE] = 0
+        return Lost(1, self._header[_IN_FLIGHT])
+
+    def note_in_flight(self, requests: int) -> None:
+        """Note how many requests the worker is answering."""
+        self._header[_IN_FLIGHT] = requests
 
     def series_idx(self, key: bytes) -> int | None:
         """Return the index of a series, opened at 0 if it is new; None if the slot is full.
@@ -115,22 +143,49 @@ class CountsMemory:
     """
 
     def __init__(self, slots: int) -> None:
-        self._memory = mmap.mmap(-1, slots * _SLOT)
+        self._memory = mmap.mmap(-1, slots * _SLOT + _HEADER)
         view = memoryview(self._memory)
+        self._wanted_workers = view[slots * _SLOT :].cast("Q")
         self._slots = [Slot(view[start : start + _SLOT]) for start in range(0, slots * _SLOT, _SLOT)]
         self._locks = _lock_file()
         self._own: int | None = None
+        self.lost = Lost(0, 0)
+        """The workers that were found lost when this process took its slot."""
+
+    @property
+    def wanted_workers(self) -> int:
+        """How many workers the master keeps running, as it noted last."""
+        return self._wanted_workers[0]
+
+    @wanted_workers.setter
+    def wanted_workers(self, workers: int) -> None:
+        self._wanted_workers[0] = workers
 
     def take_slot(self) -> Slot | None:
-        """Take the first free slot until this process ends; None if all are taken."""
+        """Take the first free slot until this process ends; None if all are taken. Find lost workers."""
         for number, slot in enumerate(self._slots):
             if self._try_lock(number, fcntl.LOCK_EX):
+                self.lost = slot.end()
                 slot.take_over()
                 # Wait: a reader that checks for live workers holds this lock briefly.
                 fcntl.lockf(self._locks, fcntl.LOCK_EX, 1, self._life(number))
                 self._own = number
+                self._find_lost()
                 return slot
         return None
+
+    def _find_lost(self) -> None:
+        """Add up the workers of other slots that ended irregularly; each is found by one process only."""
+        for number, slot in enumerate(self._slots):
+            if number != self._own and slot.is_in_use and self._try_lock(number, fcntl.LOCK_EX):
+                workers, requests = slot.end()
+                fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, number)
+                self.lost = Lost(self.lost.workers + workers, self.lost.requests + requests)
+
+    def end(self) -> None:
+        """Note that this process ends regularly, and is not lost."""
+        if self._own is not None:
+            self._slots[self._own].end()
 
     def close(self) -> None:
         """Release this process's slot."""
@@ -180,7 +235,9 @@ def shared_counts(workers: int) -> CountsMemory | None:
     """
     if not _made:
         try:
-            _made.append(CountsMemory(max(_LEAST_SLOTS, workers * _SLOTS_A_WORKER)))
+            memory = CountsMemory(max(_LEAST_SLOTS, workers * _SLOTS_A_WORKER))
+            memory.wanted_workers = workers
+            _made.append(memory)
         except OSError:
             _made.append(None)
     return _made[0]

@@ -30,6 +30,7 @@ _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "marquee_training_failed": max,
     "marquee_training_running": max,
     "marquee_training_blocked": max,
+    "marquee_workers_wanted": max,
 }
 
 
@@ -81,6 +82,24 @@ class _Requests:
             self.degraded(name)
 
 
+class _Workers:
+    """Metrics of the worker processes."""
+
+    def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
+        self.by_status = Gauge(
+            "marquee_workers", "Worker processes by their answer of /ready", ["status"], registry=gauges
+        )
+        self.wanted = Gauge("marquee_workers_wanted", "Worker processes that should run", registry=gauges)
+        self.lost = Counter(
+            "marquee_workers_lost_total", "Worker processes that were killed or crashed", registry=registry
+        )
+        self.lost_requests = Counter(
+            "marquee_requests_lost_total",
+            "Requests that got no answer because their worker was killed or crashed",
+            registry=registry,
+        )
+
+
 class _Pools:
     """Metrics of psycopg_pool; `pool` is `requests`, or `catalogue` for loading the index."""
 
@@ -102,13 +121,12 @@ class _Pools:
 
 
 class _State:
-    """State of databases, catalog index and model, as the workers see it."""
+    """State of databases, catalog index and model, as the workers see them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        self.workers = gauge("marquee_workers", "Worker processes by their answer of /ready", "status")
         self.databases = gauge(
             "marquee_database_state", "Workers by the state in which they see a database", "database", "state"
         )
@@ -159,6 +177,7 @@ class Series:
         self.counts = CollectorRegistry()
         self.gauges = CollectorRegistry()
         self.requests = _Requests(self.counts, self.gauges)
+        self.workers = _Workers(self.counts, self.gauges)
         self.pools = _Pools(self.counts, self.gauges)
         self.state = _State(self.gauges)
         self.training = _Training(self.gauges)

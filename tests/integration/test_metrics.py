@@ -1,12 +1,13 @@
 """GET /metrics with two real workers: each reports for both."""
 
+import http.client
 import itertools
 import os
 import re
 import signal
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def value(client: FlaskClient, name: str, **labels: str) -> float:
 def are_replaced(server: GunicornServer, before: set[int]) -> bool:
     workers = server.workers()
     return len(workers) == 2 and not before & workers.keys()
+
+
+def are_all_ready(server: GunicornServer, gone: set[int]) -> bool:
+    """Return whether two workers are ready, and none of them is one of `gone`."""
+    if gone & server.workers().keys():
+        return False
+    return server.value("marquee_workers", {"status": "ready"}) == 2
+
+
+def ask_in_vain(server: GunicornServer, path: str) -> None:
+    """Ask a worker that is killed before it answers."""
+    with suppress(http.client.HTTPException, ConnectionError):
+        server.ask(path)
 
 
 def test_requests_to_both_workers_are_counted_whichever_is_asked(
@@ -159,6 +173,35 @@ def test_counts_of_replaced_workers_stay(shared_databases: Urls) -> None:
             assert eventually(lambda: server.value("marquee_workers", {"status": "ready"}) == 2, 30)
             assert server.value("marquee_workers") == 2
             assert server.value(REQUESTS, labels) == wanted
+
+
+def test_killed_workers_and_their_requests_are_counted_and_replaced_ones_are_not(databases: Urls) -> None:
+    variables = {"STATEMENT_TIMEOUT_MS": "20000", "TIME_BUDGET_MS": "40000"}
+    with running_gunicorn(databases, **variables) as server:
+        first = next(iter(server.workers().values()))
+        first.terminate()
+        assert eventually(lambda: are_all_ready(server, {first.pid}), 30)
+        assert server.value("marquee_workers_wanted") == 2
+        assert server.value("marquee_workers_lost_total") == 0
+        with psycopg.connect(databases[USER]) as connection:
+            connection.execute("LOCK TABLE tb_user_genre IN ACCESS EXCLUSIVE MODE")
+            path = f"/api/recommendations/{UNKNOWN_USER}"
+            threads = [threading.Thread(target=ask_in_vain, args=(server, path)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            # The request for /metrics is in flight, too.
+            assert eventually(lambda: server.value("marquee_requests_in_flight") == 5)
+            before = server.workers()
+            for worker in before.values():
+                worker.kill()
+            for thread in threads:
+                thread.join()
+        assert eventually(lambda: are_all_ready(server, set(before)), 30)
+        assert server.value("marquee_workers_lost_total") == 2
+        assert server.value("marquee_requests_lost_total") == 4
+        server.process.send_signal(signal.SIGTTIN)
+        assert eventually(lambda: server.value("marquee_workers", {"status": "ready"}) == 3, 30)
+        assert server.value("marquee_workers_wanted") == 3
 
 
 def test_every_series_that_requests_may_open_has_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,9 @@ EXPRESSIONS = [rule["expr"] for rule in RULES] + [
 # Values that no answer of a sound service has.
 POSSIBLE = {("marquee_request_duration_seconds_count", "status"): {"500", "503"}}
 
+# Labels that Prometheus adds.
+TARGET = {"instance", "job"}
+
 Samples = dict[str, dict[str, set[str]]]
 
 
@@ -71,8 +74,8 @@ def test_every_metric_label_and_value_asked_for_exists(expression: str, samples:
     for name, matchers in selectors(expression):
         assert name in samples
         for label, operator, value in matchers:
-            if label == "instance":
-                continue  # Labels that Prometheus adds.
+            if label in TARGET:
+                continue
             assert label in samples[name]
             known = samples[name][label] | POSSIBLE.get((name, label), set())
             if operator == "=~":
@@ -88,7 +91,7 @@ def test_expressions_group_by_labels_that_exist_and_close_what_they_open(
     assert all(
         expression.count(opening) == expression.count(closing) for opening, closing in ("()", "{}", "[]")
     )
-    known = {"instance", *itertools.chain.from_iterable(samples[name] for name, _ in selectors(expression))}
+    known = {*TARGET, *itertools.chain.from_iterable(samples[name] for name, _ in selectors(expression))}
     for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
         assert {label.strip() for label in group.split(",")} <= known
 

@@ -105,6 +105,29 @@ def test_a_worker_that_has_taken_over_shows_no_gauges_of_the_one_before(
 
 
 @pytest.mark.slow
+def test_killed_workers_are_found_once_with_the_requests_that_they_were_answering(
+    memory: CountsMemory, start: Start
+) -> None:
+    def answer_three(slot: Slot | None) -> None:
+        assert slot is not None
+        slot.note_in_flight(3)
+
+    def end_regularly(_slot: Slot | None) -> None:
+        memory.end()
+
+    workers = [start(act) for act in (count, answer_three, answer_three, end_regularly, answer_three)]
+    for worker in workers[:4]:
+        worker.kill()
+    memory.take_slot()
+    assert memory.lost == (3, 6), "the one that had its slot, and two others"
+
+    def find_none(_slot: Slot | None) -> None:
+        assert memory.lost == (0, 0)
+
+    start(find_none)
+
+
+@pytest.mark.slow
 def test_a_worker_that_is_taking_over_shows_no_gauges_of_the_one_before(
     memory: CountsMemory, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
