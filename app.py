@@ -90,6 +90,9 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
         app.register_blueprint(fragments)
     register_error_handlers(app)
     _guard(app, settings)
+    metrics.expect_errors_of(
+        {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")}
+    )
     # Outermost, so that answers of the other hooks are logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app

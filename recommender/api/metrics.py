@@ -6,7 +6,7 @@ Elsewhere there is one process, which counts for itself.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from flask import Blueprint, Response
 from prometheus_client import generate_latest
@@ -50,6 +50,7 @@ class Metrics:
         self._pools = pools
         self._memory: CountsMemory | None = None
         self._slot: Slot | None = None
+        self._rules: tuple[str, ...] = ()
         self._made_series: Series | None = None
         self._series_lock = threading.Lock()
         self._in_flight_lock = threading.Lock()
@@ -64,10 +65,14 @@ class Metrics:
         """Return the series, made on first use, after the fork: Gunicorn's master does not count."""
         return self._make_series() if self._made_series is None else self._made_series
 
+    def expect_errors_of(self, rules: Iterable[str]) -> None:
+        """Open the series of server errors of some endpoints at 0. Call before anything is counted."""
+        self._rules = tuple(rules)
+
     def _make_series(self) -> Series:
         with self._series_lock:
             if self._made_series is None:
-                self._made_series = Series(self._slot)
+                self._made_series = Series(self._slot, self._rules)
                 if self._memory is not None:
                     self._made_series.workers.lost.inc(self._memory.lost.workers)
                     self._made_series.workers.lost_requests.inc(self._memory.lost.requests)

@@ -7,7 +7,9 @@ the first import. Workers share memory instead (metrics_memory).
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
@@ -20,6 +22,7 @@ from recommender.entities import DatabaseName, Strategy
 from recommender.models.names import LIVE
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_ERRORS = (HTTPStatus.INTERNAL_SERVER_ERROR.value, HTTPStatus.SERVICE_UNAVAILABLE.value)
 # Gauges that are not summed over workers: the worst value counts.
 _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "marquee_catalogue_index_age_seconds": max,
@@ -169,9 +172,12 @@ class _Training:
 
 
 class Series:
-    """All metrics of a process, counted in a slot of shared memory if it has one."""
+    """All metrics of a process, counted in a slot of shared memory if it has one.
 
-    def __init__(self, slot: Slot | None) -> None:
+    `rules`: the endpoints whose server errors are opened at 0.
+    """
+
+    def __init__(self, slot: Slot | None, rules: Iterable[str] = ()) -> None:
         # prometheus_client reads this class each time that it opens a series.
         values.ValueClass = values.MutexValue if slot is None else functools.partial(_open_value, slot)
         self.counts = CollectorRegistry()
@@ -181,6 +187,8 @@ class Series:
         self.pools = _Pools(self.counts, self.gauges)
         self.state = _State(self.gauges)
         self.training = _Training(self.gauges)
+        for rule, status in itertools.product(rules, _ERRORS):
+            self.requests.duration(rule, status)
         # Names, types and help texts, without samples.
         self.families = [
             Metric(each.name, each.documentation, each.type)

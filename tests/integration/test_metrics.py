@@ -204,6 +204,13 @@ def test_killed_workers_and_their_requests_are_counted_and_replaced_ones_are_not
         assert server.value("marquee_workers_wanted") == 3
 
 
+def test_server_errors_of_the_api_are_opened_at_0(service: GunicornServer) -> None:
+    """rate() misses the first event of a series that begins at 1."""
+    text = service.ask("/metrics").body.decode()
+    for endpoint, status in itertools.product((GET_RULE, BATCH), ("500", "503")):
+        assert f'{REQUESTS}{{endpoint="{endpoint}",status="{status}"}} 0.0' in text
+
+
 def test_every_series_that_requests_may_open_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """All rules with all statuses of Flask and the service, and all other counts."""
     # Sharing changes it for the whole process.
