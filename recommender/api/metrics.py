@@ -170,6 +170,9 @@ class Metrics:
             state.index_age.set(status.catalog.age_s)
             state.index_items.set(status.catalog.item_count)
             state.held_back.set(status.catalog.held_back is not None)
+        for wanted in (status.model, *status.experiment_models.values()):
+            state.missing.labels(wanted.wanted).set(wanted.is_missing)
+            state.refused.labels(wanted.wanted).set(wanted.refused is not None and not wanted.is_missing)
         model = (status.model.name, status.model.version or "")
         if model != self._model and self._model[0]:
             state.model.remove(*self._model)

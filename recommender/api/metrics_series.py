@@ -150,6 +150,15 @@ class _State:
         self.model = gauge(
             "marquee_model_info", "Workers by the model version that they answer with", "model", "version"
         )
+        # `model` is MODEL, or what an experiment names.
+        self.refused = gauge(
+            "marquee_model_refused", "Workers that do not use the published version of a model", "model"
+        )
+        self.missing = gauge(
+            "marquee_model_missing",
+            "Workers that want a trained model and find no published version",
+            "model",
+        )
 
 
 class _Training:

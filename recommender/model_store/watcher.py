@@ -102,6 +102,7 @@ class ModelWatcher:
             min_history: from this number of positive items on, a model that needs a history answers alone.
             overrides: hyperparameters that replace saved ones, by model; only those read when scoring.
         """
+        self.wanted = wanted
         self._live = live
         self._folder = folder
         self._window_days = window_days

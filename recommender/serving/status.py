@@ -31,13 +31,16 @@ class Readiness(StrEnum):
 class ModelStatus:
     """The model that answers; live SQL has neither version nor age.
 
-    `refused`: a published model that is not used.
+    `refused`: a published model that is not used. `wanted`: what MODEL or an experiment names. `is_missing`:
+    whether that is a trained model, and no version is published.
     """
 
     name: str
     version: str | None
     age_s: float | None
-    refused: Refusal | None = None
+    refused: Refusal | None
+    wanted: str
+    is_missing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def _model_status(models: ModelWatcher) -> ModelStatus:
     built_at = model.built_at
     # The clock may have been set back since.
     age_s = None if built_at is None else max(0.0, (datetime.now(UTC) - built_at).total_seconds())
-    return ModelStatus(model.name, model.version, age_s, model.refused)
+    return ModelStatus(model.name, model.version, age_s, model.refused, models.wanted, models.is_missing)
 
 
 def _named_status(name: str, models: ModelWatcher) -> ModelStatus:

@@ -15,6 +15,7 @@ from recommender.model_store import watcher
 from recommender.models.files import map_arrays
 from recommender.models.user_knn.build import ARRAY_NAMES
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
+from tests.support.gunicorn import sum_of
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.training import (
@@ -133,6 +134,28 @@ def test_without_a_good_model_live_sql_answers(
         assert reason(client, version) == "values.npy cannot be read: No such file or directory"
         assert ready_model(client)["name"] == "live"
         assert get(client, next(iter(Reference(databases).positive)))["model"] == "live"
+
+
+def test_metrics_tell_refused_models_from_missing_ones(
+    databases: Urls, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = train_on(databases, folder, monkeypatch)
+    experiments = tmp_path / "experiments.toml"
+    experiments.write_text('[ranker.variants.items]\nshare = 0.5\nmodel = "item_knn"\n')
+    with running_client(
+        databases, MODEL_PATH=str(folder), EXPERIMENTS_PATH=str(experiments), **NO_CAPS
+    ) as client:
+
+        def workers(metric: str, model: str) -> float:
+            return sum_of(client.get("/metrics").text, metric, {"model": model})
+
+        wait_until(lambda: ready_model(client)["version"] == version)
+        wait_until(lambda: workers("marquee_model_missing", "item_knn") == 1)
+        assert workers("marquee_model_refused", "item_knn") == 0
+        assert workers("marquee_model_refused", "auto") == workers("marquee_model_missing", "auto") == 0
+        make_current(folder, "20990101T000000.000000Z")
+        wait_until(lambda: workers("marquee_model_refused", "auto") == 1)
+        assert workers("marquee_model_missing", "auto") == 0
 
 
 def test_a_model_that_arrives_late_is_used(client: FlaskClient, databases: Urls, folder: Path) -> None:
