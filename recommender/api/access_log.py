@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from recommender.api.errors import BreakOff
 from recommender.api.id_paths import shown_rule
 from recommender.api.metrics import Metrics
 from recommender.databases.recording import StatementRun, recorded_statements, stage_seconds
@@ -107,10 +108,20 @@ class _Exchange:
     def _report(self) -> None:
         seconds = time.perf_counter() - self._started
         self._metrics.request_ends(self.endpoint, self.status, seconds, _stages(self.trace, self.runs))
-        self._metrics.answered(self.trace.tally)
-        level = logging.INFO if self.status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+        if self._is_answered:
+            self._metrics.answered(self.trace.tally)
+        if self.trace.broken_off is not None:
+            self._metrics.stream_broken_off(self.trace.broken_off)
+        is_fault = self.trace.broken_off == BreakOff.FAULT.label
+        is_good = self.status < HTTPStatus.INTERNAL_SERVER_ERROR and not is_fault
+        level = logging.INFO if is_good else logging.WARNING
         if logger.isEnabledFor(level):
             self._log(level, seconds)
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether users got what was counted: an error replaces a batch that has failed on the way."""
+        return self.status < HTTPStatus.BAD_REQUEST
 
     def _log(self, level: int, seconds: float) -> None:
         method = self._environ["REQUEST_METHOD"]
@@ -122,7 +133,8 @@ class _Exchange:
             "path": path,
             "status": self.status,
             "duration_ms": duration_ms,
-            **_answers(self.trace.tally),
+            **(_answers(self.trace.tally) if self._is_answered else {}),
+            **({} if self.trace.broken_off is None else {"broken_off": self.trace.broken_off}),
             "statements": len(self.runs),
             "statements_ms": round(sum(run.seconds for run in self.runs) * 1000, 2),
         }

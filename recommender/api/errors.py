@@ -155,6 +155,11 @@ class BreakOff(StrEnum):
     STOPPING = "this server stops; ask again for the users that are missing"
     TOO_LONG = "it took too long; ask again for the users that are missing"
 
+    @property
+    def label(self) -> str:
+        """Return the name for logs and metrics."""
+        return self.name.lower()
+
 
 class BadRequestError(Exception):
     """The request is invalid; the message says what is allowed."""

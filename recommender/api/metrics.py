@@ -134,6 +134,10 @@ class Metrics:
         if tally.empty:
             requests.empty.inc(tally.empty)
 
+    def stream_broken_off(self, reason: str) -> None:
+        """Count a stream that ended before its last user."""
+        self._series.requests.broken_off(reason).inc()
+
     def render(self) -> bytes:
         """Return the metrics of all workers in Prometheus' text format."""
         self._sample()

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from recommender.api.errors import BreakOff
 from recommender.api.metrics_memory import CountsMemory, Slot
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_series
 from recommender.entities import DatabaseName, Strategy
@@ -78,11 +79,19 @@ class _Requests:
         self.in_flight = Gauge("marquee_requests_in_flight", "Requests being answered", registry=gauges)
         self.filled_up = counter("marquee_filled_up_items_total", "Media returned with all scores 0")
         self.empty = counter("marquee_empty_answers_total", "Users whose first page was empty")
+        broken_off = counter(
+            "marquee_streams_broken_off_total",
+            "Streams that ended before their last user",
+            "reason",
+        )
+        self.broken_off = functools.cache(broken_off.labels)
         # Open these series at 0: rate() misses the first event of a series that begins at 1.
         for strategy in Strategy:
             self.answers(strategy, LIVE)
         for name in DatabaseName:
             self.degraded(name)
+        for reason in BreakOff:
+            self.broken_off(reason.label)
 
 
 class _Workers:

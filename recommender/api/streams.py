@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import orjson
@@ -12,7 +12,7 @@ from flask import Response
 from recommender.api.concurrency import ConcurrencyLimiter, OverloadedError, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
 from recommender.entities import UserRecommendations
-from recommender.observability.telemetry import JSON_STAGE, count, stage
+from recommender.observability.telemetry import JSON_STAGE, count, current_trace, stage
 from recommender.results.serializers import line_of
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class _Lines:
         except Exception:
             # The status was sent before, so the last line tells that the list is incomplete.
             logger.exception("a streamed batch broke off")
-            return self._last_line(broken_off(BreakOff.FAULT))
+            return self._last_line(BreakOff.FAULT)
 
     def close(self) -> None:
         """Stop the work."""
@@ -95,12 +95,12 @@ class _Lines:
     def _next_line(self) -> bytes:
         reason = self._reason_to_end()
         if reason is not None:
-            return self._last_line(broken_off(reason))
+            return self._last_line(reason)
         if not self._results:
             try:
                 self.compute_next(max(0.0, self._ends_at - time.monotonic()))
             except OverloadedError:
-                return self._last_line(broken_off(self._reason_to_end() or BreakOff.TOO_LONG))
+                return self._last_line(self._reason_to_end() or BreakOff.TOO_LONG)
         if not self._results:
             self.close()
             raise StopIteration
@@ -114,6 +114,9 @@ class _Lines:
             return BreakOff.STOPPING
         return BreakOff.TOO_LONG if time.monotonic() >= self._ends_at else None
 
-    def _last_line(self, problem: Mapping[str, object]) -> bytes:
+    def _last_line(self, reason: BreakOff) -> bytes:
         self._is_over = True
-        return orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE)
+        trace = current_trace()
+        if trace is not None:
+            trace.broken_off = reason.label
+        return orjson.dumps(broken_off(reason), option=orjson.OPT_APPEND_NEWLINE)

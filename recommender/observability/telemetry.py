@@ -52,11 +52,15 @@ def _is_filler(item: Recommendation) -> bool:
 
 @dataclass(slots=True)
 class Trace:
-    """The measurements of one request. `stages`: seconds by SERVICE_STAGE and JSON_STAGE."""
+    """The measurements of one request.
+
+    `stages`: seconds by SERVICE_STAGE and JSON_STAGE. `broken_off`: why a stream ended before its last user.
+    """
 
     request_id: str
     stages: dict[str, float] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    broken_off: str | None = None
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)

@@ -2,15 +2,18 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from recommender.api.metrics import Metrics
-from recommender.entities import DatabaseName
+from recommender.entities import DatabaseName, Options, Page, UserRecommendations
+from recommender.errors import NothingToRecommendFromError
 from tests.support.clients import NO_CAPS, get, post_batch, running_app, running_client
+from tests.support.gunicorn import sum_of
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 
@@ -34,6 +37,37 @@ class Lines:
     def only(self) -> dict[str, Any]:
         (line,) = self
         return line
+
+
+BreakingOff = Callable[[str], AbstractContextManager[tuple[FlaskClient, dict[str, Any]]]]
+
+
+@pytest.fixture
+def client_of_streams(
+    shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> BreakingOff:
+    """Serve streams that break off after two users, for a reason, and yield the body to send."""
+    monkeypatch.setattr("app._STOPPING_S", 0.0)
+
+    @contextmanager
+    def serve(reason: str) -> Iterator[tuple[FlaskClient, dict[str, Any]]]:
+        with running_app(shared_databases, **NO_CAPS) as app:
+            service = app.extensions["container"].service
+            in_chunks = service.recommend_in_chunks
+
+            def breaking_off(
+                user_ids: list[str], page: Page, _: Options
+            ) -> Iterator[list[UserRecommendations]]:
+                yield from in_chunks(user_ids[:2], page)
+                if reason == "fault":
+                    raise RuntimeError
+                app.extensions["limiters"].stream_end.stop()
+                yield from in_chunks(user_ids[2:3], page)
+
+            monkeypatch.setattr(service, "recommend_in_chunks", breaking_off)
+            yield app.test_client(), {"user_ids": reference.users[:5]}
+
+    return serve
 
 
 @pytest.fixture
@@ -135,6 +169,42 @@ def test_a_stream_that_the_client_leaves_is_logged_with_what_was_sent(
     response.close()
     response.close()
     assert lines.only()["statements"] == 5
+
+
+@pytest.mark.parametrize(("reason", "level"), [("fault", "WARNING"), ("stopping", "INFO")])
+def test_a_stream_that_breaks_off_is_logged_and_counted_with_the_reason(
+    client_of_streams: BreakingOff, lines: Lines, reason: str, level: str
+) -> None:
+    with client_of_streams(reason) as (client, body):
+        answer = client.post(BATCH, json=body, headers={"Accept": "application/x-ndjson"})
+        assert "breaks off here" in answer.text
+        answer.close()
+        line = lines.only()
+        text = client.get("/metrics").text
+    assert (line["level"], line["status"], line["broken_off"]) == (level, 200, reason)
+    for each in ("fault", "stopping", "too_long"):
+        assert sum_of(text, "marquee_streams_broken_off_total", {"reason": each}) == (each == reason)
+
+
+def test_users_of_a_batch_that_fails_on_the_way_do_not_count_as_answered(
+    shared_databases: Urls, reference: Reference, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_app(shared_databases, **NO_CAPS) as app:
+        service = app.extensions["container"].service
+        recommend = service.recommend
+
+        def failing(user_ids: list[str], page: Page, options: Options) -> Iterator[UserRecommendations]:
+            yield from recommend(user_ids[:2], page, options)
+            raise NothingToRecommendFromError
+
+        monkeypatch.setattr(service, "recommend", failing)
+        client = app.test_client()
+        before = sum_of(client.get("/metrics").text, "marquee_answers_total", {})
+        assert client.post(BATCH, json={"user_ids": reference.users[:5]}).status_code == 503
+        assert sum_of(client.get("/metrics").text, "marquee_answers_total", {}) == before
+    (line,) = (each for each in lines if each["status"] == 503)
+    assert "users" not in line
+    assert line["statements"] > 0
 
 
 def test_missing_databases_are_logged(databases: Urls, outage: Outage, lines: Lines) -> None:
