@@ -23,6 +23,8 @@ logger = logging.getLogger("marquee.access")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ENDPOINT = "none"
 _PATH_CHARACTERS = 200
+# What the kernel buffers of an answer (config/guarded_worker.py). No thread waits until that is sent.
+_SENT_AT_ONCE_BYTES = 256 * 1024
 
 
 class AccessLog:
@@ -39,7 +41,7 @@ class AccessLog:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             exchange.status = int(status[:3])
             exchange.endpoint = _endpoint(environ)
-            exchange.streamed = all(name != "Content-Length" for name, _ in headers)
+            exchange.ends_when_sent = _takes_time_to_send(headers)
             return start_response(status, [*headers, ("X-Request-ID", exchange.trace.request_id)], *error)
 
         with traced(exchange.trace), recorded_statements(exchange.runs):
@@ -48,14 +50,14 @@ class AccessLog:
             except BaseException:
                 exchange.finish()
                 raise
-            if exchange.streamed:
-                return _Stream(body, exchange)
+            if exchange.ends_when_sent:
+                return _SentBody(body, exchange)
             exchange.finish()
             return body
 
 
-class _Stream:
-    """A response body that is made while it is sent; closing it ends the request."""
+class _SentBody:
+    """A response body that takes time to send, and may be made meanwhile; closing it ends the request."""
 
     def __init__(self, body: Iterable[bytes], exchange: "_Exchange") -> None:
         self._body = body
@@ -90,7 +92,7 @@ class _Exchange:
         self._finished = False
         self.status: int = HTTPStatus.INTERNAL_SERVER_ERROR
         self.endpoint = _NO_ENDPOINT
-        self.streamed = False
+        self.ends_when_sent = False
         self.trace = Trace(_request_id(environ.get("HTTP_X_REQUEST_ID", "")))
         metrics.request_begins()
 
@@ -141,6 +143,14 @@ class _Exchange:
         logger.log(
             level, "%s %s %d in %s ms", method, path, self.status, duration_ms, extra={"fields": fields}
         )
+
+
+def _takes_time_to_send(headers: Sequence[tuple[str, str]]) -> bool:
+    """Return whether an answer is a stream, or longer than the kernel takes at once."""
+    for name, value in headers:
+        if name == "Content-Length":
+            return int(value) > _SENT_AT_ONCE_BYTES
+    return True
 
 
 def _endpoint(environ: "WSGIEnvironment") -> str:

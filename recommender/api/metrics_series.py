@@ -50,7 +50,7 @@ class _Requests:
 
         duration = histogram(
             "marquee_request_duration_seconds",
-            "Time from reading a request to the last byte of its answer",
+            "Time until an answer was made, and for streams and answers over 256 KiB until it was sent",
             "endpoint",
             "status",
         )

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -154,6 +155,24 @@ def test_a_stream_is_logged_when_it_ends(client: FlaskClient, reference: Referen
     response.close()
     line = lines.only()
     assert (line["users"], line["statements"], line["status"]) == (250, 15, 200)
+
+
+def test_an_answer_that_the_kernel_cannot_take_at_once_is_logged_when_it_is_sent(
+    shared_databases: Urls, lines: Lines
+) -> None:
+    with running_app(shared_databases) as app:
+        app.add_url_rule("/answer/<int:size>", view_func=lambda size: b"x" * size)
+        client = app.test_client()
+        client.get("/answer/200000", buffered=False)
+        assert lines.only()["path"] == "/answer/200000"
+        response = client.get("/answer/300000", buffered=False)
+        in_flight = sum_of(client.get("/metrics").text, "marquee_requests_in_flight", {})
+        assert in_flight == 2, "and the request for the metrics"
+        time.sleep(0.1)
+        assert len(response.data) == 300_000
+        response.close()
+    (line,) = (each for each in lines if each["path"] == "/answer/300000")
+    assert line["duration_ms"] >= 100
 
 
 def test_a_stream_that_the_client_leaves_is_logged_with_what_was_sent(

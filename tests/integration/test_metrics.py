@@ -112,8 +112,10 @@ def test_answers_are_counted_by_strategy_and_model(service: GunicornServer, refe
     )
     for strategy in strategies:
         given = sum(result["strategy"] == strategy for result in results)
-        assert answers(strategy) - before[strategy] == given
         assert given > 0
+        before[strategy] += given
+    # A large answer is counted just after its last byte was sent.
+    assert eventually(lambda: {strategy: answers(strategy) for strategy in strategies} == before)
 
 
 def test_a_stream_counts_when_it_has_ended_with_all_its_users(
