@@ -3,6 +3,7 @@
 import functools
 import logging
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -176,6 +177,9 @@ class Connector:
         # Hosts are tried one after the other. How many addresses they have is known later.
         self.other_hosts_s = timeout_s * (count_hosts(given) - 1)
         """How long the other hosts of the URL may delay a connection to one that answers."""
+        self.failures = 0
+        """How many calls of `connect` have failed."""
+        self._lock = threading.Lock()
         self._name = name
         self._purpose = purpose
         self._connect_timeout_s = timeout_s
@@ -199,6 +203,14 @@ class Connector:
         Raises:
             psycopg.Error: the server refuses, or does not answer.
         """
+        try:
+            return self._connect()
+        except psycopg.Error:
+            with self._lock:
+                self.failures += 1
+            raise
+
+    def _connect(self) -> BoundedConnection:
         # Each address of a host is an attempt with a timeout of its own, and `prefer-standby` doubles them.
         # They are looked up for each connection, as a failover may change them.
         attempts = len(conninfo_attempts(conninfo_to_dict(self.url)))

@@ -133,8 +133,13 @@ class Database:
         return query_name in self._queries
 
     def pool_stats(self) -> Mapping[str, int]:
-        """Return the pool's counters by psycopg_pool's names."""
-        return self._pool.get_stats()
+        """Return the pool's counters by psycopg_pool's names, with failed connections of probes.
+
+        While a database is down, only probes connect.
+        """
+        stats = self._pool.get_stats()
+        errors = stats.get("connections_errors", 0) + self._connector.failures
+        return {**stats, "connections_errors": errors}
 
     @property
     def has_connections_to_spare(self) -> bool:
