@@ -170,10 +170,10 @@ class Metrics:
         for name, found in status.databases.items():
             for each in DatabaseState:
                 state.databases.labels(name, each).set(each is found)
+        state.held_back.set(status.held_back is not None)
         if status.catalog is not None:
             state.index_age.set(status.catalog.age_s)
             state.index_items.set(status.catalog.item_count)
-            state.held_back.set(status.catalog.held_back is not None)
         for wanted in (status.model, *status.experiment_models.values()):
             state.missing.labels(wanted.wanted).set(wanted.is_missing)
             state.refused.labels(wanted.wanted).set(wanted.refused is not None and not wanted.is_missing)

@@ -168,6 +168,11 @@ class CatalogRefresher:
             failed=self._failed,
         )
 
+    @property
+    def held_back(self) -> HeldBack | None:
+        """The last load, if it is not used because it lacks too much; also before there is an index."""
+        return self._held_back
+
     def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
         """Return a mask of an index, false for items found to be gone since it was loaded."""
         return self._versions.existing(index)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 
-from recommender.catalog.gate import HoldReason
+from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.catalog.status import CatalogStatus
@@ -49,6 +49,7 @@ class Status:
 
     `details_cached`: whether some details are cached, for outages of catalog_db. `stopped`: background
     threads that ended. `experiment_models`: the model that answers for each one named by experiments.
+    `held_back`: a load of the catalog that lacks too much to be used, also if there is no index.
     """
 
     databases: Mapping[DatabaseName, DatabaseState]
@@ -57,6 +58,7 @@ class Status:
     details_cached: bool
     stopped: tuple[str, ...] = ()
     experiment_models: Mapping[str, ModelStatus] = field(default_factory=dict)
+    held_back: HeldBack | None = None
 
     @property
     def readiness(self) -> Readiness:
@@ -103,6 +105,7 @@ class StatusReader:
             experiment_models={
                 name: _named_status(name, models) for name, models in self._experiment_models.items()
             },
+            held_back=self._catalog.held_back,
         )
 
 

@@ -14,6 +14,7 @@ from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
+from tests.support.gunicorn import sum_of
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.waiting import eventually
@@ -114,6 +115,21 @@ def test_an_emptied_catalog_with_nothing_cached_is_503_and_never_an_empty_list(
     assert status_of(live, user)[0] == 503
     change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
     assert status_of(live, user) == (200, (), 10)
+
+
+def test_a_service_that_starts_with_an_empty_catalog_says_so(databases: Urls) -> None:
+    change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
+    with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
+        assert eventually(lambda: "held_back" in client.get("/ready").get_json(), _SECONDS)
+        response = client.get("/ready")
+        said = response.get_json()
+        assert (response.status_code, said["status"], said["catalogue"]) == (503, "unavailable", None)
+        assert (said["held_back"]["media"], said["held_back"]["reason"]) == (0, "empty")
+        assert sum_of(client.get("/metrics").text, "marquee_catalogue_held_back", {}) == 1
+        change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
+        assert eventually(lambda: ready(client) == "ready", _SECONDS)
+        assert "held_back" not in client.get("/ready").get_json()
+        assert sum_of(client.get("/metrics").text, "marquee_catalogue_held_back", {}) == 0
 
 
 def test_a_worker_with_nothing_cached_is_unavailable_while_the_catalog_is_empty(databases: Urls) -> None:

@@ -89,4 +89,12 @@ UNAVAILABLE: Examples = {
         model=ModelAnswer(name="live", version=None),
         load=_LOAD,
     ),
+    "started with an empty catalog": ReadyAnswer(
+        status=Readiness.UNAVAILABLE,
+        databases=_ALL_UP,
+        catalogue=None,
+        held_back=HeldBackAnswer(media=0, since_seconds=12.4, reason=HoldReason.EMPTY),
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
 }

@@ -99,6 +99,8 @@ class ReadyAnswer(TypedDict):
     """State of `user_db`, `catalog_db` and `engagement_db` at the last query."""
     catalogue: CatalogueAnswer | None
     """Null until it has been read once."""
+    held_back: NotRequired[HeldBackAnswer]
+    """Only if `catalogue` is null because what was read is not used."""
     model: ModelAnswer
     experiment_models: NotRequired[dict[str, ModelAnswer]]
     """Only if experiments name models: the model that answers for each, by that name. It has `refused` if the

@@ -34,6 +34,8 @@ def ready_of(status: Status, limiters: ConcurrencyLimits) -> ReadyAnswer:
         answer["experiment_models"] = {
             name: model_of(model) for name, model in status.experiment_models.items()
         }
+    if status.catalog is None and status.held_back is not None:
+        answer["held_back"] = _held_back_of(status.held_back)
     if status.stopped:
         answer["stopped"] = list(status.stopped)
     return answer
