@@ -173,6 +173,7 @@ class Metrics:
         state.held_back.set(status.held_back is not None)
         if status.catalog is not None:
             state.index_age.set(status.catalog.age_s)
+            state.popularity_age.set(status.catalog.popularity_age_s)
             state.index_items.set(status.catalog.item_count)
         for wanted in (status.model, *status.experiment_models.values()):
             state.missing.labels(wanted.wanted).set(wanted.is_missing)

@@ -28,6 +28,7 @@ _ERRORS = (HTTPStatus.INTERNAL_SERVER_ERROR.value, HTTPStatus.SERVICE_UNAVAILABL
 _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "marquee_catalogue_index_age_seconds": max,
     "marquee_catalogue_index_media": min,
+    "marquee_popularity_age_seconds": max,
     "marquee_catalogue_held_back": max,
     "marquee_model_age_seconds": max,
     "marquee_training_last_success_timestamp_seconds": max,
@@ -145,6 +146,10 @@ class _State:
         self.index_age = gauge(
             "marquee_catalogue_index_age_seconds",
             "Age of the oldest catalog index of the workers; 0 if none is loaded",
+        )
+        self.popularity_age = gauge(
+            "marquee_popularity_age_seconds",
+            "Time since popularity was counted, else since the start; the longest of the workers",
         )
         self.index_items = gauge(
             "marquee_catalogue_index_media", "Media in the smallest catalog index of the workers"

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ _MAX_KEPT_ITEMS = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An index, and when its load began, by the monotonic clock."""
+    """An index, when its load began, and when its popularity was counted, by the monotonic clock."""
 
     index: CatalogIndex
     loaded_at: float
+    counted_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class IndexVersions:
             if current is not None and current.index.version == version:
                 self._next = None
                 is_same = are_interchangeable(current.index, loaded.index)
-                self._current = Loaded(current.index if is_same else loaded.index, loaded.loaded_at)
+                self._current = replace(loaded, index=current.index) if is_same else loaded
                 self._forget_gone_before(version, loaded.loaded_at)
             elif current is None or starts_at <= time.monotonic():
                 self._next = None

@@ -2,11 +2,10 @@
 
 import logging
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,10 @@ from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.gate import CatalogGate, HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex, are_interchangeable, index_of, window_start
 from recommender.catalog.index_versions import IndexVersions, Loaded
+from recommender.catalog.load_schedule import RETRY_S, LoadSchedule
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
-from recommender.catalog.status import CatalogStatus
+from recommender.catalog.status import NO_PROBLEMS, CatalogStatus, LoadProblems, status_of
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
@@ -35,7 +35,6 @@ from recommender.system.clock import PRESENT, Clock
 
 logger = logging.getLogger(__name__)
 
-_RETRY_S = 2.0
 # Requests wait for the first load if it has its items, and began less than this many seconds ago.
 _FIRST_WAIT_S = 2.0
 # A replaced index stays available for a refresh interval, and at least this long.
@@ -50,12 +49,13 @@ _UNSHARED_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """The data read for an index, and why a part was held back."""
+    """The data read for an index, when, and why a part is of an earlier one."""
 
     columns: CatalogColumns
-    popularity: Popularity
     started_at: float
-    held_back: HeldBack | None = None
+    popularity: Popularity
+    counted_at: float
+    problems: LoadProblems = NO_PROBLEMS
     complete: bool = True
 
 
@@ -86,17 +86,18 @@ class CatalogRefresher:
         self._clock = clock
         self._refresh_seconds = settings.catalog_refresh_seconds
         self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
-        self._held_back: HeldBack | None = None
+        self._schedule = LoadSchedule(self._refresh_seconds)
+        self._problems = NO_PROBLEMS
         self._repeated_rows = 0
-        self._failed = False
+        self._started_at = time.monotonic()
         self._shared: SnapshotFolder | None = None
         self._unshared_until = -math.inf
         self._leads = False
         self._checksum = ""
-        self._may_load_at = self._load_due_at = -math.inf
+        self._announcement: Announcement | None = None
         self._first_attempt_done = threading.Event()
         self._preparations: list[Callable[[CatalogIndex], None]] = []
-        self._thread = RepeatingThread("catalogue", self._run, _RETRY_S)
+        self._thread = RepeatingThread("catalogue", self._run, RETRY_S)
 
     def prepare_with(self, prepare: Callable[[CatalogIndex], None]) -> None:
         """Register a function that prepares each index in the background; call it before `open`."""
@@ -156,17 +157,11 @@ class CatalogRefresher:
     def status(self) -> CatalogStatus | None:
         """Return the status of the index in use, without waiting; None if there is none."""
         loaded = self._versions.current()
-        if loaded is None:
-            return None
-        index = loaded.index
-        return CatalogStatus(
-            version=index.version,
-            age_s=time.monotonic() - loaded.loaded_at,
-            item_count=len(index.item_ids),
-            popularity_known=index.popularity.known,
-            held_back=self._held_back,
-            failed=self._failed,
-        )
+        return None if loaded is None else status_of(loaded, self._problems, self._refresh_seconds)
+
+    @property
+    def _held_back(self) -> HeldBack | None:
+        return self._problems.held_back
 
     @property
     def held_back(self) -> HeldBack | None:
@@ -201,16 +196,14 @@ class CatalogRefresher:
                 return Pause(_TICK_S, _TICK_S)
         self._leads = False
         self._load()
-        now = time.monotonic()
-        return Pause(max(0.0, self._may_load_at - now), max(0.0, self._load_due_at - now))
+        return self._schedule.pause
 
     def _run_shared(self, shared: SnapshotFolder) -> None:
         led_before, self._leads = self._leads, shared.try_to_lead()
         if self._leads and led_before:
-            now = time.monotonic()
             # Without an announcement, as after the folder was removed, a starting worker would have no index.
-            due = now >= self._load_due_at or (
-                now >= self._may_load_at and (shared.take_asked() or not shared.is_announced())
+            due = self._schedule.is_due or (
+                self._schedule.is_allowed and (shared.take_asked() or not shared.is_announced())
             )
             # A second load would find nothing new before the waiting index is used.
             if due and not self._versions.is_waiting:
@@ -221,7 +214,7 @@ class CatalogRefresher:
         if self._leads and loaded is not None:
             index = loaded.index
             self._gate.settle_as(index)
-            self._may_load_at, self._load_due_at = -math.inf, loaded.loaded_at + self._refresh_seconds
+            self._schedule.follow(loaded.loaded_at)
 
     def _stop_sharing(self, shared: SnapshotFolder, reason: OSError) -> None:
         logger.warning(
@@ -243,8 +236,10 @@ class CatalogRefresher:
                     index = shared.read(announcement.version, announcement.checksum)
                     self._prepare(index)
                 self._checksum = announcement.checksum
-                self._versions.schedule(Loaded(index, announcement.loaded_at), announcement.starts_at)
-            self._held_back, self._failed = announcement.held_back, False
+                self._versions.schedule(
+                    Loaded(index, announcement.loaded_at, announcement.counted_at), announcement.starts_at
+                )
+            self._announcement, self._problems = announcement, announcement.problems
             if announcement.complete:
                 self._first_attempt_done.set()
         except (SnapshotError, ValueError) as exc:
@@ -259,79 +254,76 @@ class CatalogRefresher:
         started, complete = time.monotonic(), False
         try:
             complete = self._refresh(started, announced=announced)
-            self._failed = False
         except OSError:
             # The folder that workers share, not the catalog.
             raise
         except Exception:
-            self._failed = True
             logger.exception("catalog index: a load failed; the earlier index stays in use")
-            self._announce_nothing(announced=announced)
+            self._keep_index(replace(self._problems, unread=(), failed=True), announced=announced)
         finally:
             self._first_attempt_done.set()
-            self._plan_next_load(started, complete=complete)
-
-    def _plan_next_load(self, started: float, *, complete: bool) -> None:
-        # However often it fails or is requested, loading takes at most half of the time. The random spread
-        # keeps hosts that start together from always loading together.
-        now = time.monotonic()
-        elapsed_s = now - started
-        spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
-        settled = complete and not self._gate.unsettled
-        wanted_s = self._refresh_seconds * spread if settled else min(_RETRY_S, self._refresh_seconds)
-        self._may_load_at = now + max(min(_RETRY_S, wanted_s), elapsed_s)
-        self._load_due_at = max(self._may_load_at, started + wanted_s)
+            # Until there is an index, requests get errors, so the databases are read again soon.
+            failed = self._problems.is_failure and self._versions.current() is not None
+            self._schedule.plan(started, settled=complete and not self._gate.unsettled, failed=failed)
 
     def _refresh(self, started: float, *, announced: bool) -> bool:
         """Load and swap; return whether the new index is complete and fresh."""
         try:
             columns = self._catalog_db.read_catalog(self._collect)
-        except DatabaseUnavailableError:
-            self._announce_nothing(announced=announced)
+        except DatabaseUnavailableError as exc:
+            problems = LoadProblems(self._held_back, (exc.database,))
+            self._keep_index(problems, announced=announced)
             return False
         loaded = self._versions.current()
         held_back = self._gate.examine_items(
             len(columns), columns.genre_count, time.monotonic(), first=loaded is None
         )
         if held_back is not None:
-            self._hold(held_back, announced=announced)
+            self._keep_index(LoadProblems(held_back), announced=announced)
             return False
         if loaded is None:
             # Counting may take long or fail; matching stated genres does not need it.
-            self._use(_Load(columns, UNKNOWN_POPULARITY, started, complete=False), announced=announced)
-        popularity = self._load_popularity()
-        held_back = None
-        if popularity is not None:
+            first = _Load(columns, started, UNKNOWN_POPULARITY, self._started_at, complete=False)
+            self._use(first, announced=announced)
+        counting_at = time.monotonic()
+        try:
+            popularity = self._load_popularity()
+        except DatabaseUnavailableError as exc:
+            problems = LoadProblems(unread=(exc.database,))
+        else:
             held_back = self._gate.examine_popularity(popularity, len(columns), time.monotonic())
-        if popularity is None or held_back is not None:
+            problems = LoadProblems(held_back)
+        if problems != NO_PROBLEMS:
             before = self._versions.current()
-            carried = UNKNOWN_POPULARITY if before is None else before.index.popularity
-            self._use(_Load(columns, carried, started, held_back), announced=announced)
+            carried = (UNKNOWN_POPULARITY, self._started_at)
+            if before is not None:
+                carried = (before.index.popularity, before.counted_at)
+            self._use(_Load(columns, started, *carried, problems), announced=announced)
             return False
-        self._use(_Load(columns, popularity, started), announced=announced)
+        self._use(_Load(columns, started, popularity, counting_at), announced=announced)
         elapsed_ms = (time.monotonic() - started) * 1000
         logger.info("catalog index: %d media in %.0f ms", len(columns) - self._repeated_rows, elapsed_ms)
         return True
 
-    def _announce_nothing(self, *, announced: bool) -> None:
-        """Tell the other workers that the first load has failed, so that no request waits for it."""
-        if self._versions.current() is None and self._leads and announced and self._shared is not None:
-            self._shared.announce(Announcement(None, "", 0.0, 0.0, complete=True, held_back=self._held_back))
+    def _keep_index(self, problems: LoadProblems, *, announced: bool) -> None:
+        """Keep the index in use after a load that brought none, and tell the other workers why."""
+        self._note(problems)
+        if not (self._leads and announced and self._shared is not None):
+            return
+        loaded, last = self._versions.current(), self._announcement
+        if loaded is None:
+            # So that no request of another worker waits for the first load.
+            self._announce(self._shared, Announcement(None, "", 0.0, 0.0, 0.0, complete=True), problems)
+        elif last is not None and last.version == loaded.index.version:
+            self._announce(self._shared, replace(last, complete=True), problems)
 
-    def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
-        """Keep the index in use, and report why."""
-        self._note_held_back(held_back)
-        if self._leads and announced and self._shared is not None:
-            loaded = self._versions.current()
-            version, loaded_at = (None, 0.0) if loaded is None else (loaded.index.version, loaded.loaded_at)
-            self._shared.announce(
-                Announcement(
-                    version, self._checksum, loaded_at, loaded_at, complete=True, held_back=held_back
-                )
-            )
+    def _announce(self, shared: SnapshotFolder, announcement: Announcement, problems: LoadProblems) -> None:
+        self._announcement = replace(announcement, problems=problems)
+        shared.announce(self._announcement)
 
-    def _note_held_back(self, held_back: HeldBack | None) -> None:
-        before, self._held_back = self._held_back, held_back
+    def _note(self, problems: LoadProblems) -> None:
+        before, self._problems = self._held_back, problems
+        held_back = problems.held_back
         if held_back is not None and (before is None or before.reason is not held_back.reason):
             logger.warning(
                 "catalog index: a load with %d media is held back (%s); the earlier index stays in use",
@@ -355,7 +347,7 @@ class CatalogRefresher:
         build_started = time.monotonic()
         index = index_of(load.columns, load.popularity)
         self._note_repeated(len(load.columns) - len(index.item_ids))
-        self._note_held_back(load.held_back)
+        self._note(load.problems)
         starts_at = time.monotonic()
         loaded = self._versions.current()
         is_new = loaded is None or not are_interchangeable(loaded.index, index)
@@ -365,14 +357,13 @@ class CatalogRefresher:
             if loaded is not None and loaded.index.popularity.known:
                 build_s = time.monotonic() - build_started
                 starts_at = time.monotonic() + max(_LEAD_S, _LEAD_BUILDS * build_s)
-            self._shared.announce(
-                Announcement(
-                    index.version, self._checksum, load.started_at, starts_at, load.complete, load.held_back
-                )
+            announcement = Announcement(
+                index.version, self._checksum, load.started_at, load.counted_at, starts_at, load.complete
             )
+            self._announce(self._shared, announcement, load.problems)
         if is_new:
             self._prepare(index)
-        self._versions.schedule(Loaded(index, load.started_at), starts_at)
+        self._versions.schedule(Loaded(index, load.started_at, load.counted_at), starts_at)
 
     def _share(self, shared: SnapshotFolder, index: CatalogIndex, *, is_new: bool) -> CatalogIndex:
         """Write an index unless its file exists, and return it mapped, as the other workers do."""
@@ -391,10 +382,7 @@ class CatalogRefresher:
         for prepare in self._preparations:
             prepare(index)
 
-    def _load_popularity(self) -> Popularity | None:
+    def _load_popularity(self) -> Popularity:
         start = window_start(self._window_days, self._clock.now())
-        try:
-            counts, active_users = self._engagement_db.count_items(start)
-        except DatabaseUnavailableError:
-            return None
+        counts, active_users = self._engagement_db.count_items(start)
         return Popularity.of_counts(counts, active_users, start)

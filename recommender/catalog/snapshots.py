@@ -18,9 +18,11 @@ import orjson
 from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex
 from recommender.catalog.index_files import map_index, write_index
+from recommender.catalog.status import NO_PROBLEMS, LoadProblems
+from recommender.entities import DatabaseName
 from recommender.system.file_locks import is_lock_of, take_lock
 
-_FORMAT = 6
+_FORMAT = 7
 _SUFFIX = ".entries"
 # This many digits of a snapshot's checksum are in its name.
 _NAMED_BY = 16
@@ -39,15 +41,16 @@ class Announcement:
     """The last result of the worker with the lock. Times are by the monotonic clock, which workers share.
 
     `version`: of the index to use from `starts_at` on; None if there is none. `checksum`: of its snapshot.
-    `complete`: false while popularity is counted for the first time.
+    `counted_at`: when its popularity was counted. `complete`: false while that is done for the first time.
     """
 
     version: str | None
     checksum: str
     loaded_at: float
+    counted_at: float
     starts_at: float
     complete: bool
-    held_back: HeldBack | None = None
+    problems: LoadProblems = NO_PROBLEMS
 
 
 class SnapshotFolder:
@@ -148,8 +151,7 @@ class SnapshotFolder:
             values = orjson.loads(content)
             if values.pop("format") != _FORMAT:
                 raise SnapshotError(f"{self._announcement} has another format")
-            held_back = values.pop("held_back")
-            return Announcement(**values, held_back=None if held_back is None else _held_back(held_back))
+            return Announcement(**values | {"problems": _problems(values["problems"])})
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise SnapshotError(f"{self._announcement} cannot be read: {exc}") from exc
 
@@ -192,6 +194,15 @@ class SnapshotFolder:
                 draft.unlink()
             raise
         return written
+
+
+def _problems(values: dict[str, Any]) -> LoadProblems:
+    held_back = values["held_back"]
+    return LoadProblems(
+        None if held_back is None else _held_back(held_back),
+        tuple(map(DatabaseName, values["unread"])),
+        values["failed"],
+    )
 
 
 def _held_back(values: dict[str, Any]) -> HeldBack:

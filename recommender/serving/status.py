@@ -71,7 +71,8 @@ class Status:
         is_empty = held_back is not None and held_back.reason is HoldReason.EMPTY
         if (is_empty or DatabaseName.CATALOG in down) and not self.details_cached:
             return Readiness.UNAVAILABLE
-        lacks = self.catalog.failed or held_back is not None or not self.catalog.popularity_known
+        catalog = self.catalog
+        lacks = catalog.failed or catalog.outdated or held_back is not None or not catalog.popularity_known
         if down or lacks or self.stopped:
             return Readiness.DEGRADED
         return Readiness.READY

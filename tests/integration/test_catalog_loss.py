@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.catalog import refresh
+from recommender.catalog import load_schedule
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
@@ -30,7 +30,7 @@ _LOSS_SECONDS = 3.0
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check a catalog load that is held back more often than every two seconds."""
-    monkeypatch.setattr(refresh, "_RETRY_S", _LOOK_S)
+    monkeypatch.setattr(load_schedule, "RETRY_S", _LOOK_S)
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ def test_ready_reports_databases_index_and_model(live: FlaskClient, databases: U
     assert eventually(lambda: says(live, 200, "ready"))
     body = ready(live)[1]
     age = body["catalogue"].pop("age_seconds")
+    assert 0 <= body["catalogue"].pop("popularity_age_seconds") <= age
     assert body["catalogue"].pop("index") == get(live, UNKNOWN_USER)["index"]
     assert 0 <= age < 30
     load = body.pop("load")

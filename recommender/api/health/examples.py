@@ -26,25 +26,51 @@ _LOAD = LoadAnswer(
     batches=LaneAnswer(working=0, max_working=1, open=0, max_open=17, saturated=False),
     streams=LaneAnswer(working=1, max_working=1, open=8, max_open=8, saturated=True),
 )
+
+
+def _catalogue(age_s: float) -> CatalogueAnswer:
+    return CatalogueAnswer(
+        age_seconds=age_s,
+        popularity_age_seconds=round(age_s - 0.2, 1),
+        media=9742,
+        index=INDEX,
+        held_back=None,
+    )
+
+
 READY: Examples = {
     "ready": ReadyAnswer(
         status=Readiness.READY,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(age_seconds=41.7, media=9742, index=INDEX, held_back=None),
+        catalogue=_catalogue(41.7),
         model=ModelAnswer(name="live", version=None),
         load=_LOAD,
     ),
     "degraded": ReadyAnswer(
         status=Readiness.DEGRADED,
         databases={**_ALL_UP, "user_db": DatabaseState.DOWN},
-        catalogue=CatalogueAnswer(age_seconds=102.3, media=9742, index=INDEX, held_back=None),
+        catalogue=_catalogue(102.3),
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
+    "popularity outdated": ReadyAnswer(
+        status=Readiness.DEGRADED,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(
+            age_seconds=38.4,
+            popularity_age_seconds=1520.6,
+            media=9742,
+            index=INDEX,
+            held_back=None,
+            unread=[DatabaseName.ENGAGEMENT],
+        ),
         model=ModelAnswer(name="live", version=None),
         load=_LOAD,
     ),
     "model refused": ReadyAnswer(
         status=Readiness.READY,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742, index=INDEX, held_back=None),
+        catalogue=_catalogue(12.0),
         model=ModelAnswer(
             name="neighbours",
             version="20261120T031502.104833Z",
@@ -57,7 +83,7 @@ READY: Examples = {
     "model of an experiment missing": ReadyAnswer(
         status=Readiness.READY,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742, index=INDEX, held_back=None),
+        catalogue=_catalogue(12.0),
         model=ModelAnswer(name="neighbours", version="20261120T031502.104833Z"),
         experiment_models={
             "ease": ModelAnswer(
@@ -73,6 +99,7 @@ READY: Examples = {
         databases=_ALL_UP,
         catalogue=CatalogueAnswer(
             age_seconds=308.2,
+            popularity_age_seconds=308.0,
             media=9742,
             index=INDEX,
             held_back=HeldBackAnswer(media=0, since_seconds=7.3, reason=HoldReason.EMPTY),

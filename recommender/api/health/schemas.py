@@ -6,7 +6,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
 
 from recommender.catalog.gate import HoldReason
-from recommender.entities import DatabaseState
+from recommender.entities import DatabaseName, DatabaseState
 from recommender.serving.status import Readiness
 
 _described = with_config(use_attribute_docstrings=True)
@@ -37,12 +37,16 @@ class CatalogueAnswer(TypedDict):
     """The catalog index in memory."""
 
     age_seconds: float
-    """Seconds since it was read."""
+    """Seconds since its media were read."""
+    popularity_age_seconds: float | None
+    """Seconds since popularity was counted. Null until then."""
     media: int
     """Number of media that can be recommended."""
     index: str
     """Its version."""
     held_back: HeldBackAnswer | None
+    unread: NotRequired[list[DatabaseName]]
+    """Only if there are any: databases that the last load could not read. It used what was read before."""
 
 
 @_described

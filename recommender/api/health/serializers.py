@@ -60,12 +60,16 @@ def _load_of(occupancy: Occupancy) -> LaneAnswer:
 
 
 def _catalog_of(catalog: CatalogStatus) -> CatalogueAnswer:
-    return CatalogueAnswer(
+    answer = CatalogueAnswer(
         age_seconds=round(catalog.age_s, 1),
+        popularity_age_seconds=round(catalog.popularity_age_s, 1) if catalog.popularity_known else None,
         media=catalog.item_count,
         index=catalog.version,
         held_back=None if catalog.held_back is None else _held_back_of(catalog.held_back),
     )
+    if catalog.unread:
+        answer["unread"] = list(catalog.unread)
+    return answer
 
 
 def _held_back_of(held_back: HeldBack) -> HeldBackAnswer:

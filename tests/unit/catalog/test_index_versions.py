@@ -19,11 +19,11 @@ def index_with(popularity: Popularity) -> CatalogIndex:
 def current_after(first: Popularity, second: Popularity) -> tuple[CatalogIndex, CatalogIndex]:
     """Load two indexes; return the first one, and the one in use afterwards."""
     versions, one = IndexVersions(keep_s=60.0), index_with(first)
-    versions.schedule(Loaded(one, 1.0), 0.0)
-    versions.schedule(Loaded(index_with(second), 2.0), 0.0)
+    versions.schedule(Loaded(one, 1.0, 1.0), 0.0)
+    versions.schedule(Loaded(index_with(second), 2.0, 1.5), 0.0)
     current = versions.current()
     assert current is not None
-    assert current.loaded_at == 2.0
+    assert (current.loaded_at, current.counted_at) == (2.0, 1.5)
     assert current.index.version == one.version
     return one, current.index
 
@@ -56,8 +56,8 @@ class SwitchedMeanwhile(IndexVersions):
 
 def test_a_switch_between_two_steps_of_another_thread_does_not_break_it() -> None:
     versions = SwitchedMeanwhile(keep_s=60.0)
-    versions.schedule(Loaded(index_with(POPULARITY), 1.0), 0.0)
+    versions.schedule(Loaded(index_with(POPULARITY), 1.0, 1.0), 0.0)
     changed = index_with(Popularity.of({"a": 2}, active_users=4))
-    versions.schedule(Loaded(changed, 2.0), time.monotonic() + 60.0)
+    versions.schedule(Loaded(changed, 2.0, 2.0), time.monotonic() + 60.0)
     assert versions.is_waiting
     assert not versions.is_waiting

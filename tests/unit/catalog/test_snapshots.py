@@ -15,9 +15,10 @@ from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.catalog.status import LoadProblems
 from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogEntry
+from recommender.entities import CatalogEntry, DatabaseName
 from recommender.ranking.genre_matching import GenreRates
 
 ENTRIES = [
@@ -74,8 +75,8 @@ def assert_same(index: CatalogIndex, other: CatalogIndex) -> None:
 
 def announced(leader: SnapshotFolder) -> Announcement:
     checksum = leader.write(INDEX)
-    held_back = HeldBack(0, 12.5, HoldReason.EMPTY)
-    announcement = Announcement(VERSION, checksum, 1.0, 2.0, complete=True, held_back=held_back)
+    problems = LoadProblems(HeldBack(0, 12.5, HoldReason.EMPTY), (DatabaseName.ENGAGEMENT,), failed=True)
+    announcement = Announcement(VERSION, checksum, 1.0, 0.5, 2.0, complete=True, problems=problems)
     leader.announce(announcement)
     return announcement
 
