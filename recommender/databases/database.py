@@ -25,9 +25,10 @@ from recommender.databases.connections import (
     sole_timeout,
     statement_patience_s,
 )
+from recommender.databases.faults import FaultyStatements
 from recommender.databases.outcomes import StatementOutcome
 from recommender.databases.pool import SentStatement, StatementError, StatementPool
-from recommender.databases.probing import PROBE_TIMEOUT_S, database_answers
+from recommender.databases.probing import database_answers, pool_answers
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
 from recommender.databases.sending import Sent, raising, settled
@@ -82,6 +83,7 @@ class Database:
         self._patience_s = statement_patience_s(settings)
         self._state = DatabaseState.DOWN
         self._asked_at = -math.inf
+        self._faulty = FaultyStatements()
         # The statement that failed last, which the probe prepares.
         self._suspect: Query | None = None
         self._connector = Connector(name, settings, purpose)
@@ -125,8 +127,11 @@ class Database:
 
     @property
     def state(self) -> DatabaseState:
-        """Return how the last statement went; down before the first one and while the breaker is open."""
-        return self._state if self._may_query else DatabaseState.DOWN
+        """Return how the last statement went.
+
+        It is down before the first one, while the breaker is open, and while any statement keeps failing.
+        """
+        return self._state if self._may_query and not self._faulty else DatabaseState.DOWN
 
     def has_query(self, query_name: str) -> bool:
         """Return whether there is a query of a name; optional queries exist only with an overlay."""
@@ -154,7 +159,7 @@ class Database:
         if not self._may_query:
             return
         started = time.perf_counter()
-        answers = self._pool_answers()
+        answers = pool_answers(self._pool, self._faulty)
         self._note(started, None if answers else StatementOutcome.NO_CONNECTION)
 
     def fetch(self, query_name: str, deadline: Deadline | None = None, **parameters: object) -> list[Row]:
@@ -288,6 +293,8 @@ class Database:
         # One line without a traceback: in an outage many requests log this.
         reason = self._reason(error.reason)
         logger.warning("%s.%s failed (%s): %s", self.name, query.name, error.outcome, reason)
+        if not error.outcome.may_be_an_outage:
+            self._faulty.failed(query)
         if self._breaker is not None and error.outcome.may_be_an_outage:
             self._suspect = query
             self._breaker.suspect()
@@ -355,10 +362,13 @@ class Database:
         started = time.perf_counter() - spent_s
         outcome: StatementOutcome | None = None
         try:
-            return attempt()
+            rows = attempt()
         except StatementError as exc:
             outcome = exc.outcome
             raise
+        else:
+            self._faulty.succeeded(query)
+            return rows
         finally:
             run = StatementRun(f"{self.name}.{query.name}", self._note(started, outcome))
             record(run)
@@ -375,16 +385,3 @@ class Database:
     def _note_recovery(self) -> None:
         self._state = DatabaseState.UP
         self._asked_at = time.monotonic()
-
-    def _pool_answers(self) -> bool:
-        """Return whether the pool gives a connection that answers."""
-        try:
-            with self._pool.connection(timeout=PROBE_TIMEOUT_S) as connection:
-                connection.deadline = Deadline.after(PROBE_TIMEOUT_S)
-                try:
-                    self._pool.check_connection(connection)
-                finally:
-                    connection.deadline = None
-        except psycopg.Error:
-            return False
-        return True

@@ -1,17 +1,34 @@
 """Find out whether a database answers, on connections that are open or on a new one."""
 
 import time
+from functools import partial
 
 import psycopg
 
 from recommender.databases.connections import BoundedConnection, Connector
+from recommender.databases.faults import FaultyStatements
 from recommender.databases.pool import StatementPool
 from recommender.databases.queries import Query
-from recommender.databases.statements import can_prepare
+from recommender.databases.statements import can_prepare, would_run
 from recommender.deadline import Deadline
 
 # How long each part of a probe may take, beside connecting.
 PROBE_TIMEOUT_S = 1.0
+
+
+def pool_answers(pool: StatementPool, faulty: FaultyStatements) -> bool:
+    """Return whether a pool gives a connection that answers; check on it the statements that failed."""
+    try:
+        with pool.connection(timeout=PROBE_TIMEOUT_S) as connection:
+            connection.deadline = Deadline.after(PROBE_TIMEOUT_S)
+            try:
+                pool.check_connection(connection)
+                faulty.check(partial(would_run, connection))
+            finally:
+                connection.deadline = None
+    except psycopg.Error:
+        return False
+    return True
 
 
 def database_answers(pool: StatementPool, connector: Connector, suspect: Query | None) -> bool:

@@ -89,6 +89,23 @@ def can_prepare(connection: BoundedConnection, query: Query) -> bool:
     return True
 
 
+def would_run(connection: BoundedConnection, query: Query) -> bool:
+    """Return whether the server plans a statement and lets it begin; it reads no rows.
+
+    Unlike preparing, explaining checks the privileges, too, and leaves nothing behind in a pooled session.
+    """
+    try:
+        with connection.transaction():
+            set_for_transaction(connection, {"lock_timeout": _PROBE_LOCK_TIMEOUT})
+            connection.pgconn.send_query_params(
+                b"EXPLAIN " + statement_for(connection, query.numbered), [None] * len(query.parameters)
+            )
+            _result(connection)
+    except psycopg.Error:
+        return False
+    return True
+
+
 def _prepare(connection: BoundedConnection, query: Query) -> bytes:
     """Prepare a statement unless it is prepared already, and return its name."""
     name = query.name.encode()
