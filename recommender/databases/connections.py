@@ -40,6 +40,9 @@ RV = TypeVar("RV")
 # while a database resumes.
 _CONNECT_TIMEOUT_S = 2
 _COMMAND_CONNECT_TIMEOUT_S = 10
+# How long commands wait for a statement, or for the next rows of a stream. Sorting a large table takes many
+# minutes, but a server that hangs must not hold up trainings for ever.
+_COMMAND_PATIENCE_S = 3_600.0
 # How much longer than a statement's own timeout the network may take before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
 # When the kernel asks a silent host for a sign of life. It gives one however long a statement takes.
@@ -93,6 +96,8 @@ class BoundedConnection(psycopg.Connection[Row]):
     """Wait for the server at most until the connection's deadline, if it has one, on any network."""
 
     deadline: Deadline | None = None
+    # For each wait, if there is no deadline.
+    patience_s: float | None = None
 
     def __init__(self, pgconn: AnyPGconn, row_factory: RowFactory[Row] = tuple_row) -> None:
         """Wrap a libpq connection; called by the driver."""
@@ -112,6 +117,8 @@ class BoundedConnection(psycopg.Connection[Row]):
         """Run one of the driver's waits with the deadline; the driver calls this for each of its waits."""
         if self.deadline is not None and math.isfinite(self.deadline.ends_at):
             timeout = self.deadline.remaining_s
+        elif self.patience_s is not None:
+            timeout = self.patience_s
         return super().wait(gen, interval, timeout)
 
 
@@ -292,9 +299,9 @@ def sole_timeout(connection: psycopg.Connection[Row], statement_timeout_ms: int)
 
 
 def statement_patience_s(settings: DatabaseSettings) -> float:
-    """Return how many seconds to wait for a statement without a deadline; infinity without a timeout."""
+    """Return how many seconds to wait for a statement without a deadline."""
     timeout_ms = settings.statement_timeout_ms
-    return timeout_ms / 1000 + _NETWORK_GRACE_S if timeout_ms else math.inf
+    return timeout_ms / 1000 + _NETWORK_GRACE_S if timeout_ms else _COMMAND_PATIENCE_S
 
 
 def connect_to_write(url: str) -> WritingConnection:

@@ -52,6 +52,8 @@ _CONFLICT_PAUSE_S = 0.005
 _FREE_TO_SEND = 2
 # How long a transaction of several reads may be idle between two reads.
 _LONGEST_PAUSE = "1h"
+# How long reads of commands wait for a lock, which a session may have left open.
+_LONGEST_LOCK = "5min"
 # A database with a statement that takes longer counts as slow.
 _SLOW_S = 0.5
 # After this long without a statement, the state of the database is unknown.
@@ -258,12 +260,12 @@ class Database:
         """Run one query and yield its rows through a server-side cursor, in bounded memory.
 
         Raises:
-            DatabaseUnavailableError: no connection in time, or the statement failed on the way.
+            DatabaseUnavailableError: no connection or no rows in time, or the statement failed on the way.
         """
         query = self._queries[query_name]
         try:
             with (
-                self._pool.connection() as connection,
+                self._pool.streaming(self._patience_s) as connection,
                 connection.transaction(),
                 connection.cursor("stream", binary=True) as cursor,
             ):
@@ -271,8 +273,8 @@ class Database:
                 cursor.itersize = _STREAM_ROWS
                 cursor.execute(statement_for(connection, query.statement), parameters)
                 yield from cursor
-        except psycopg.Error as exc:
-            raise DatabaseUnavailableError(self.name, self._reason(exc)) from exc
+        except StatementError as exc:
+            raise DatabaseUnavailableError(self.name, self._reason(exc.reason)) from exc.reason
 
     def _set_for_long(self, connection: BoundedConnection) -> None:
         """Let a transaction stay idle while its rows are processed, whatever the server's settings are.
@@ -282,7 +284,8 @@ class Database:
         """
         timeout = sole_timeout(connection, self._settings.statement_timeout_ms)
         pause = {"idle_in_transaction_session_timeout": _LONGEST_PAUSE}
-        set_for_transaction(connection, {**timeout, **pause})
+        lock = {} if self._settings.statement_timeout_ms else {"lock_timeout": _LONGEST_LOCK}
+        set_for_transaction(connection, {**timeout, **pause, **lock})
 
     @property
     def _may_query(self) -> bool:

@@ -1,4 +1,4 @@
-"""A database for commands and trainings, which may wait for it as long as they like."""
+"""A database for commands and trainings, whose statements may take long."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from recommender.entities import DatabaseName
 
 @contextmanager
 def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator[Database]:
-    """Yield an open database without a statement timeout.
+    """Yield an open database without a statement timeout in the server; this process waits for an hour.
 
     Raises:
         SettingsError: no databases are configured.

@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
@@ -107,6 +108,23 @@ class StatementPool(ConnectionPool[BoundedConnection]):
         connection.deadline = deadline
         self._busy.add(connection)
         return connection
+
+    @contextmanager
+    def streaming(self, patience_s: float) -> Iterator[BoundedConnection]:
+        """Lend a connection whose waits may take `patience_s` each, however long all of them take.
+
+        Raises:
+            StatementError: there is no connection in time, or reading fails.
+        """
+        connection = self.lend(Deadline.after(math.inf))
+        connection.patience_s = patience_s
+        try:
+            yield connection
+        except psycopg.Error as exc:
+            raise _failure_on(connection, exc) from exc
+        finally:
+            connection.patience_s = None
+            self.give_back(connection)
 
     def read_on(self, connection: BoundedConnection, read: Callable[[BoundedConnection], T]) -> T:
         """Read on a lent connection, and give it back.
