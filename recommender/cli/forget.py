@@ -6,6 +6,7 @@ from typing import BinaryIO
 import click
 
 from config.settings import Settings, load_settings
+from config.temporary_folders import remove_abandoned_folders
 from recommender.batch.users import InvalidIds, ids_in
 from recommender.cli.common import IdsFile, refusing_wrong_settings
 from recommender.cli.epilog import epilog
@@ -65,6 +66,8 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         raise click.UsageError("no id is given: give USER, or --file.")
     note_forgotten(settings.models.model_path, user_ids)
     click.echo(f"Noted {len(user_ids):,} users: their interactions are ignored from the next request on.")
+    # Killed replays leave models there.
+    remove_abandoned_folders()
     _print_unknown(settings, user_ids)
     # First, so that the users are gone before new versions are recorded.
     are_deleted = _delete_embeddings(settings, user_ids)

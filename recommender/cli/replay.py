@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from config.stop_signals import unwinding_on_sigterm
 from recommender.cli.evaluation_options import is_given
 from recommender.cli.output import quiet
 from recommender.evaluation.replay import Replay, replay, replay_settings, score
@@ -39,7 +40,8 @@ def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, An
     settings, model = replay_settings(assignments)
     fitting = Fitting(settings.models.training_memory_bytes)
     limit = max(given["ks"])
-    with quiet("psycopg", "recommender"):
+    # SIGTERM must remove the trained model, which holds the ids of users.
+    with quiet("psycopg", "recommender"), unwinding_on_sigterm():
         served = replay(
             settings,
             as_of,

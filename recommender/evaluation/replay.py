@@ -6,7 +6,6 @@ history: they are those of today.
 
 import heapq
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from config.settings import Settings, load_overridden
+from config.temporary_folders import FolderPurpose, temporary_folder
 from recommender.catalog.index import CatalogIndex, window_start
 from recommender.container import Container, build_container, loaded
 from recommender.data.dataset import Dataset, dataset_of
@@ -148,11 +148,14 @@ def replay(
     if not _EPOCH <= clock.now() < datetime.now(UTC):
         raise ReplayError(f"{as_of.isoformat()} must be after 1970 and before now")
     refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, settings.databases.sql_path)
-    with tempfile.TemporaryDirectory(prefix="marquee-replay-") as folder:
-        served = _served_settings(settings, Path(folder), model)
-        copy_forgotten(settings.models.model_path, Path(folder))
+    with temporary_folder(FolderPurpose.REPLAY) as temporary:
+        # The model holds the ids and histories of users. In the folder itself is the lock of this process.
+        folder = temporary / "models"
+        folder.mkdir()
+        served = _served_settings(settings, folder, model)
+        copy_forgotten(settings.models.model_path, folder)
         if model != LIVE:
-            train(model, Path(folder), lambda: _read_dataset(settings, clock), fitting=fitting)
+            train(model, folder, lambda: _read_dataset(settings, clock), fitting=fitting)
         with loaded(build_container(served, as_of=as_of), served.databases) as container:
             _refuse_other_model(container, model)
             asked, eligible_users = _read_followed(settings, clock, container.catalog_index(), users)

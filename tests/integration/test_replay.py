@@ -1,6 +1,10 @@
 """Replays of a past moment, scored for live SQL and for models trained on earlier data."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,9 +14,12 @@ from recommender.entities import DatabaseName, Strategy
 from recommender.errors import ReplayError
 from recommender.evaluation.replay import Replay, replay, score
 from tests.support.clients import NO_CAPS, PATIENT, settings_for
-from tests.support.commands import runner
+from tests.support.commands import runner, variables
+from tests.support.forked import ForkedProcess, fork
 from tests.support.postgres import Urls
+from tests.support.processes import environment
 from tests.support.tiny import ASKER, Tiny, key
+from tests.support.waiting import wait_until
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 MOMENT = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=25)
@@ -157,3 +164,48 @@ def test_the_command_prints_scores_and_their_limits(
     assert run("evaluate", "--as-of", "yesterday").status == 2
     result = run("evaluate", "--as-of", MOMENT.isoformat(), "--set", "NOTHING=1")
     assert (result.status, "NOTHING: there is no such setting" in result.err) == (1, True)
+
+
+@contextmanager
+def stopped_replay(urls: Urls, temporary: Path, number: signal.Signals) -> Iterator[ForkedProcess]:
+    """Run a replay with a model, and send it a signal once the model's files hold the ids of users."""
+    command = ["-m", "recommender", "evaluate", "--as-of", MOMENT.isoformat(), "--set", "MODEL=neighbours"]
+    temporary.mkdir()
+    process = fork(command, environment(**variables(urls), TMPDIR=str(temporary)), temporary / "out")
+    try:
+        wait_until(lambda: any(temporary.rglob("2*/user_ids.npy")))
+        process.send_signal(number)
+        process.wait(60)
+        yield process
+    finally:
+        process.kill()
+
+
+def left_in(temporary: Path) -> list[str]:
+    return [path.name for path in temporary.iterdir() if path.is_dir()]
+
+
+@pytest.mark.slow
+def test_a_replay_that_is_stopped_removes_its_model(shared_databases: Urls, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    with stopped_replay(shared_databases, temporary, signal.SIGTERM) as process:
+        assert process.returncode == 128 + signal.SIGTERM, (temporary / "out").read_text()
+    assert left_in(temporary) == []
+
+
+@pytest.mark.slow
+def test_forget_removes_the_model_of_a_killed_replay(
+    shared_databases: Urls,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    temporary = tmp_path / "temporary"
+    with stopped_replay(shared_databases, temporary, signal.SIGKILL) as process:
+        assert process.returncode == -signal.SIGKILL
+    assert len(left_in(temporary)) == 1
+    run = runner(shared_databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    assert run("forget", ASKER).status == 0
+    assert left_in(temporary) == []

@@ -1,6 +1,5 @@
 """The shared folder of a killed service is removed at the next start, that of a running one stays."""
 
-import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from config.setting_types import ROOT
-from config.worker_catalog import _remove_abandoned, catalog_folder
 from tests.support.processes import environment
 
 pytestmark = pytest.mark.fast
@@ -54,22 +52,3 @@ def test_other_folders_of_that_name_stay(tmp_path: Path) -> None:
     other.mkdir()
     with service(tmp_path):
         assert other.exists()
-
-
-def test_a_folder_that_is_being_made_is_not_removed_by_another_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock = fcntl.flock
-
-    def lock_while_another_starts(descriptor: int, operation: int) -> None:
-        monkeypatch.setattr(fcntl, "flock", lock)
-        _remove_abandoned(tmp_path)
-        lock(descriptor, operation)
-
-    monkeypatch.setattr(fcntl, "flock", lock_while_another_starts)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = catalog_folder.__wrapped__()
-    assert folder is not None
-    assert list(tmp_path.iterdir()) == [folder]
-    _remove_abandoned(tmp_path)
-    assert folder.is_dir(), "this process holds the lock"
