@@ -36,7 +36,7 @@ _STATEMENT_S = 60.0
         "forget --file ids.txt",
         statuses={
             0: "no model uses the users' interactions any more, and no version on disk holds their ids",
-            1: "stopped before the end: run it again",
+            1: "stopped before the end, or a file cannot be removed: run it again",
             2: "the command or a setting is wrong",
             _NOT_ALL: "as 0, but a model could not be trained again and is removed or uses older data, or "
             "recommendation_db could not be written; the output says which",

@@ -118,6 +118,15 @@ class Publisher:
         """
         remove_version(self._home / version)
 
+    def remove_unfinished(self) -> None:
+        """Remove unfinished versions of killed runs.
+
+        Raises:
+            OSError: a file cannot be removed.
+        """
+        for path in _unfinished(self._home):
+            remove_version(path)
+
     def publish(
         self,
         model: TrainableModel,
@@ -281,7 +290,9 @@ def publishing(
     home = folder / model
     with model_lock(home, wait_s):
         refuse_unless_links(folder, model)
-        _remove_partial_versions(home)
+        for path in _unfinished(home):
+            with contextlib.suppress(OSError):
+                remove_version(path)
         # A promotion holds only this lock between making a link and putting it in place.
         with store_lock(folder):
             for each in (home, folder):
@@ -290,12 +301,10 @@ def publishing(
         yield Publisher(home, kept_versions)
 
 
-def _remove_partial_versions(home: Path) -> None:
-    """Remove unfinished versions of killed runs; the model's lock is held, so none of them is in use."""
-    for path in home.iterdir():
-        if not path.is_symlink() and path.is_dir() and PARTIAL.fullmatch(path.name):
-            with contextlib.suppress(OSError):
-                remove_version(path)
+def _unfinished(home: Path) -> list[Path]:
+    """Return unfinished versions of killed runs; the model's lock is held, so none of them is in use."""
+    found = [path for path in home.iterdir() if PARTIAL.fullmatch(path.name)]
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
 
 
 def _remove_links(folder: Path) -> None:

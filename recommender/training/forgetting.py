@@ -1,10 +1,11 @@
 """Forget users: list them, and remake every published model without them."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,9 +134,13 @@ def remake_models(
 
     Raises:
         ArtifactError: a training of one of the models does not end in time.
-        OSError: a file cannot be written or removed.
+        OSError: a file cannot be written; or, after all models, the first that could not be removed.
     """
     source: _Source | None = None
+    faults: list[OSError] = []
+    remake = partial(
+        _remake, fitting=fitting, accept_shrinkage=accept_shrinkage, record=record, faults=faults
+    )
     for name in stale_models(folder, read_forgotten(folder)):
         announce(name)
         if source is None:
@@ -145,16 +150,10 @@ def remake_models(
             while remade is None:
                 # Users who are forgotten meanwhile must not be in it: then it is remade once more.
                 with suppress(ForgottenMeanwhileError):
-                    remade = _remake(
-                        publisher,
-                        folder / name,
-                        read_forgotten(folder),
-                        source,
-                        fitting=fitting,
-                        accept_shrinkage=accept_shrinkage,
-                        record=record,
-                    )
+                    remade = remake(publisher, folder / name, read_forgotten(folder), source)
             yield remade
+    if faults:
+        raise faults[0]
 
 
 def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
@@ -190,7 +189,11 @@ def _is_stale(home: Path, version: str, forgotten: Forgotten) -> bool:
         return forgotten_state(home.parent, home.name, version) != forgotten.state
     except ArtifactError:
         # Its data is unknown: treat it as stale unless all its files were removed before.
-        return any((home / version).glob("*.npy")) or (home / version / "config.json").exists()
+        try:
+            files = list((home / version).iterdir())
+        except OSError:
+            return True
+        return any(file.suffix == ".npy" or file.name == "config.json" for file in files)
 
 
 def _read(read: Callable[[], Dataset]) -> _Source:
@@ -223,7 +226,9 @@ def _remake(
     fitting: Fitting,
     accept_shrinkage: bool,
     record: RecordPublication,
+    faults: list[OSError],
 ) -> RemovalResult:
+    """Remake a model whose lock is held. `faults`: gets the errors of files that cannot be removed."""
     former = _version_to_remake(publisher, home)
     stale = _stale_versions(home, forgotten)
     publication = None
@@ -241,12 +246,27 @@ def _remake(
             outcome, reason = VersionOutcome.REMOVED, fault or reason
         else:
             version = publication.metadata.version
-    for each in stale:
-        # Publishing may have removed some versions.
-        if (home / each).is_dir():
-            publisher.remove(each)
+    removed = _remove(publisher, home, stale, faults)
     is_recorded = publication is None or record(publication._replace(versions=publisher.versions()))
-    return RemovalResult(home.name, outcome, version, reason, len(stale), is_recorded)
+    return RemovalResult(home.name, outcome, version, reason, removed, is_recorded)
+
+
+def _remove(publisher: Publisher, home: Path, stale: Sequence[str], faults: list[OSError]) -> int:
+    """Remove versions and what killed trainings left; return how many versions are gone."""
+    removed = 0
+    for version in stale:
+        try:
+            # Publishing may have removed it.
+            if (home / version).is_dir():
+                publisher.remove(version)
+            removed += 1
+        except OSError as exc:
+            faults.append(exc)
+    try:
+        publisher.remove_unfinished()
+    except OSError as exc:
+        faults.append(exc)
+    return removed
 
 
 def _version_to_remake(publisher: Publisher, home: Path) -> Metadata | None:

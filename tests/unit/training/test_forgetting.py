@@ -1,9 +1,12 @@
 """`forget` of an older release reaches the versions of a newer one, and says what it cannot remake."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from recommender.data.forgotten import read_forgotten
 from recommender.model_store.artifact import current_version, read_metadata
 from recommender.model_store.currents import serving_version
 from recommender.training.forgetting import RemovalResult, VersionOutcome, note_forgotten, remake_models
@@ -60,3 +63,63 @@ def test_a_version_in_a_newer_format_that_was_made_without_the_users_stays(folde
     assert not (folder / POPULARITY / older.version).exists()
     assert serving_version(folder) == newer
     assert read_metadata(folder, CONTENT, str(current_version(folder, CONTENT))).forgotten == state
+
+
+def refuse_to_remove(files_of: Path, patch: pytest.MonkeyPatch) -> None:
+    """Fail as for files of another user."""
+    unlink = Path.unlink
+
+    def unlink_own(path: Path, *, missing_ok: bool = False) -> None:
+        if path.parent == files_of:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    patch.setattr(Path, "unlink", unlink_own)
+
+
+def test_a_version_that_cannot_be_removed_is_an_error_after_all_models_are_remade(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = publish_made_up(folder, CONTENT).version
+    publish_made_up(folder, POPULARITY)
+    refuse_to_remove(folder / CONTENT / version, monkeypatch)
+    with pytest.raises(PermissionError, match=version):
+        forget(folder)
+    assert all_are_made_without_the_user(folder)
+    assert (folder / CONTENT / version).exists()
+
+
+def all_are_made_without_the_user(folder: Path) -> bool:
+    versions = {name: str(current_version(folder, name)) for name in (CONTENT, POPULARITY)}
+    states = {read_metadata(folder, name, version).forgotten for name, version in versions.items()}
+    return states == {read_forgotten(folder).state}
+
+
+@pytest.fixture
+def remains(folder: Path) -> Path:
+    """A model, and what a killed training of it left."""
+    publish_made_up(folder, CONTENT)
+    remains = folder / CONTENT / ".20261101T000000.000000Z.partial"
+    remains.mkdir()
+    (remains / "user_ids.npy").touch()
+    return remains
+
+
+def test_remains_of_a_killed_training_are_removed(folder: Path, remains: Path) -> None:
+    assert forget(folder)[CONTENT].outcome is VersionOutcome.FITTED
+    assert not remains.exists()
+
+
+def test_remains_that_cannot_be_removed_are_an_error_that_names_them(
+    folder: Path, remains: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_made_up(folder, POPULARITY)
+    with monkeypatch.context() as patch:
+        refuse_to_remove(remains, patch)
+        with pytest.raises(PermissionError, match=remains.name):
+            forget(folder)
+        assert all_are_made_without_the_user(folder)
+        with pytest.raises(PermissionError, match=remains.name):
+            forget(folder)
+    assert forget(folder)[CONTENT].outcome is VersionOutcome.KEPT
+    assert not remains.exists()
