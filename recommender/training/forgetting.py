@@ -161,14 +161,24 @@ def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
 
     They are in the order of publication.
     """
-    found = []
-    for home in folder.iterdir():
-        # A model's folder may be a link to another disk; other links, as `current`, lead to known folders.
-        if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
-            continue
-        if any(PARTIAL.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten):
-            found.append((_current(home) or "", home.name))
+    found = [
+        (_current(home) or "", home.name)
+        for home in _homes(folder)
+        if any(PARTIAL.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten)
+    ]
     return [name for _, name in sorted(found)]
+
+
+def _homes(folder: Path) -> Iterator[Path]:
+    """Yield the folders that may hold versions, each once.
+
+    A link may lead to a model's folder on another disk, also of a model that this release does not know.
+    """
+    seen = set()
+    for home in sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path.name not in MODELS)):
+        if home.is_dir() and (real := home.resolve()) not in seen:
+            seen.add(real)
+            yield home
 
 
 def _stale_versions(home: Path, forgotten: Forgotten) -> list[str]:

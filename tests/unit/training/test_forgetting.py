@@ -44,6 +44,27 @@ def test_a_model_that_only_a_newer_release_knows_is_removed_and_the_others_are_r
     assert forget(folder) == {}, "nothing is left to do"
 
 
+def test_a_model_of_a_newer_release_is_removed_from_the_disk_that_its_folder_is_linked_to(
+    folder: Path,
+) -> None:
+    newer = publish_unknown_model(folder)
+    disk = folder.parent / "disk"
+    (folder / newer.model).rename(disk)
+    (folder / newer.model).symlink_to(disk)
+    assert forget(folder)[UNKNOWN].outcome is VersionOutcome.REMOVED
+    assert not (disk / newer.version).exists()
+    assert forget(folder) == {}, "nothing is left to do"
+
+
+def test_a_link_to_the_folder_of_another_model_is_not_a_model(folder: Path) -> None:
+    publish_made_up(folder, CONTENT)
+    disk = folder.parent / "disk"
+    (folder / CONTENT).rename(disk)
+    (folder / CONTENT).symlink_to(disk)
+    (folder / "also").symlink_to(CONTENT)
+    assert forget(folder).keys() == {CONTENT}
+
+
 def test_a_version_in_a_newer_format_is_removed_with_that_reason(folder: Path) -> None:
     publish_newer_format(folder)
     found = forget(folder)
