@@ -22,12 +22,13 @@ from recommender.domains.media import MEDIA
 from recommender.evaluation.database_source import databases_source
 from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.runner import DEFAULT_KS, Plan
-from recommender.evaluation.sources import Source, movielens_source
+from recommender.evaluation.sources import Source, movielens_source, without_forgotten
 from recommender.evaluation.splits import SplitKind
 from recommender.evaluation.training_part import Relevant
 from recommender.evaluation.variants import Fit
 from recommender.models.fitting import Fitting
 from recommender.models.registry import DEFAULT_MODEL, MODELS
+from recommender.texts.ids import IdForm
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MOST_RANKS = 1_000
@@ -206,6 +207,7 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
     Raises:
         EvaluationError: it holds nothing.
         LoadError: a file cannot be read.
+        ArtifactError: the list of forgotten users cannot be read.
         SettingsError: no databases are configured.
         DatabaseUnavailableError: a database does not answer.
     """
@@ -217,10 +219,10 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
     scale = float(given["scale"])
     if movielens is not None:
         click.echo(f"Reading {movielens} …", err=True)
-        yield movielens_source(movielens, scale)
+        yield _without_forgotten(movielens_source(movielens, scale), settings)
     elif parquet is not None:
         click.echo(f"Reading {parquet} …", err=True)
-        yield _parquet_source(parquet, settings, scale)
+        yield _without_forgotten(_parquet_source(parquet, settings, scale), settings)
     else:
         domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
         window_days = settings.ranking.interaction_window_days
@@ -228,6 +230,11 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
         read = partial(_read_with_progress, settings.models.model_path)
         with databases_source(settings.databases, types, domain, window_days, read) as source:
             yield source
+
+
+def _without_forgotten(source: Source, settings: Settings) -> Source:
+    forgotten = read_forgotten(settings.models.model_path)
+    return without_forgotten(source, forgotten, IdForm.of_pattern(settings.requests.id_pattern))
 
 
 def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:

@@ -54,6 +54,16 @@ class Interactions:
             excluding=self.excluding[mask],
         )
 
+    def of_users(self, kept: NDArray[np.bool_]) -> "Interactions":
+        """Return the interactions of some users, without the other users' ids; shape of the mask (users,)."""
+        selected = self.select(kept[self.user_idx])
+        rank = np.cumsum(kept, dtype=np.int32) - 1
+        return replace(
+            selected,
+            user_ids=[self.user_ids[user] for user in np.flatnonzero(kept).tolist()],
+            user_idx=rank[selected.user_idx],
+        )
+
     def since(self, start: float) -> "Interactions":
         """Return the interactions from a moment on, in seconds since 1970 UTC."""
         return self.select(self.times >= start)

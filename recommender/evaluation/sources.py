@@ -1,7 +1,7 @@
 """Sources of an evaluation: interactions, catalog and stated genres, from databases or files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import groupby
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import window_start
 from recommender.data.dataset import Dataset, dataset_of
+from recommender.data.forgotten import Forgotten
 from recommender.data.interactions import (
     InteractionKind,
     Interactions,
@@ -31,6 +32,7 @@ from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry
 from recommender.errors import EvaluationError, NoInteractionsError
+from recommender.texts.ids import IdForm
 
 _KEY_BYTES = 16
 # Users, and seconds, per statement.
@@ -109,6 +111,33 @@ def dataset_up_to_now(source: Source) -> Dataset:
             "is in the catalog: are engagement_db and catalog_db of the same app?"
         )
     return dataset_of(histories_of(pairs, source.interactions), start)
+
+
+def without_forgotten(source: Source, forgotten: Forgotten, form: IdForm) -> Source:
+    """Leave out the forgotten users of a file, which may spell ids in another way than the databases.
+
+    Args:
+        source: read from files.
+        forgotten: the users, with ids as in the databases.
+        form: of the databases' ids.
+
+    Raises:
+        EvaluationError: no other user has interactions.
+    """
+    if not forgotten:
+        return source
+    interactions = source.interactions
+    kept = [not any(each in forgotten for each in _spellings(user, form)) for user in interactions.user_ids]
+    return replace(source, interactions=interactions.of_users(np.array(kept, dtype=np.bool_)))
+
+
+def _spellings(user: str, form: IdForm) -> set[str]:
+    """Return the spellings under which the databases may hold an id, in which a UUID has lower case."""
+    try:
+        as_uuid = str(UUID(user))
+    except ValueError:
+        as_uuid = user
+    return {user, form.canonical(user) or user, as_uuid}
 
 
 def printable_name(folder: Path) -> str:

@@ -3,7 +3,10 @@
 import json
 import os
 import stat
+import uuid
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +23,7 @@ from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.sources import movielens_source
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.variants import compared_variants
+from recommender.training.forgetting import note_forgotten
 from tests.support.clients import settings_for
 from tests.support.commands import Run
 from tests.support.evaluation import two_tastes
@@ -128,6 +132,50 @@ def test_tune_prints_settings_and_changes_nothing(run: Run, tmp_path: Path) -> N
         assert f"\n{line}\n" in result.out
     # Three fits alone and by 40/60 with either content score, and each in the ten other blends.
     assert tuning["tried"] == 3 * 3 + 3 * 10
+
+
+@pytest.mark.parametrize(
+    ("command", "spell"),
+    [("evaluate", str.upper), ("evaluate", lambda text: text.replace("-", "")), ("tune", str.lower)],
+    ids=["upper case", "without hyphens", "tune"],
+)
+def test_forgotten_users_are_left_out_of_files(
+    run: Run, tmp_path: Path, models: Path, command: str, spell: Callable[[str], str]
+) -> None:
+    count = len(two_tastes().interactions.user_ids)
+    users = [str(uuid.UUID(int=number << 64 | 0xABCDEF)) for number in range(count)]
+    forgotten = users[::3]
+
+    def figures_with(kept: Collection[str]) -> Any:
+        folder = tmp_path / str(len(kept)) / "export"
+        export_likes(folder, [spell(user) if user in kept else None for user in users])
+        as_json = folder / "figures.json"
+        options = ("--models", "item_knn", "--split", "last-part", "--json", as_json)
+        result = run(command, "--parquet", folder, *options)
+        assert result.status == 0, result.err
+        return json.loads(as_json.read_text(), object_hook=without_durations)
+
+    expected = figures_with(set(users) - set(forgotten))
+    note_forgotten(models, forgotten)
+    assert figures_with(users) == expected
+
+
+def without_durations(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: figure for name, figure in figures.items() if not name.endswith("seconds")}
+
+
+def export_likes(folder: Path, users: Sequence[str | None]) -> None:
+    """Write likes of two tastes under other ids of the users, without those whose id is None."""
+    rows = two_tastes().interactions
+    folder.mkdir(parents=True)
+    # As rows without a user, which are left out.
+    table = {
+        "user_id": [users[user] for user in rows.user_idx],
+        "item_id": [rows.item_ids[item] for item in rows.item_idx],
+        "timestamp": rows.times,
+        "type": ["LIKE"] * len(rows.times),
+    }
+    pq.write_table(pa.table(table), folder / "interactions.parquet")
 
 
 def test_parquet_files_are_read_completely(run: Run, tmp_path: Path) -> None:
