@@ -226,10 +226,11 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     )
     background_engagement_db = EngagementDatabase(background_pools[DatabaseName.ENGAGEMENT], types, clock)
     catalog = _catalog(settings, background_pools[DatabaseName.CATALOG], background_engagement_db, domain)
-    models = _served_model(settings, serving.engagement_db, catalog)
+    watchers = _Watchers(settings, serving.engagement_db, catalog, ForgottenUsers(settings.models.model_path))
+    models = watchers.of_served_model()
     # Answers at a past moment measure the settings, so experiments must not change them.
     experiments = configured_experiments(settings.experiments) if as_of is None else ()
-    experiment_models = _experiment_models(experiments, settings, serving.engagement_db, catalog)
+    experiment_models = watchers.of_experiments(experiments)
     for watcher in (models, *experiment_models.values()):
         catalog.prepare_with(watcher.prepare)
     item_cache = ItemCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
@@ -322,44 +323,42 @@ def _items(
     )
 
 
-def _served_model(
-    settings: Settings, engagement_db: EngagementDatabase, catalog: CatalogRefresher
-) -> ModelWatcher:
-    wanted = settings.models.model
-    refuse_unknown_model(wanted)
-    return _watcher(wanted, settings, engagement_db, catalog)
-
-
-def _experiment_models(
-    experiments: Iterable[Experiment],
-    settings: Settings,
-    engagement_db: EngagementDatabase,
-    catalog: CatalogRefresher,
-) -> dict[str, ModelWatcher]:
-    """Return a watcher for each model that experiments name."""
-    return {name: _watcher(name, settings, engagement_db, catalog) for name in named_models(experiments)}
-
-
 def _signer(settings: Settings) -> TokenSigner | None:
     keys = settings.experiments.experiment_key
     return TokenSigner(keys) if keys else None
 
 
-def _watcher(
-    wanted: str, settings: Settings, engagement_db: EngagementDatabase, catalog: CatalogRefresher
-) -> ModelWatcher:
-    search = settings.neighbour_search
-    return ModelWatcher(
-        UserKnnSql(engagement_db, search, ForgottenUsers(settings.models.model_path).last_read),
-        settings.models.model_path,
-        wanted=wanted,
-        window_days=settings.ranking.interaction_window_days,
-        current_index=catalog.latest,
-        blend=configured_blend(settings.ranking),
-        may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
-        min_history=settings.ranking.min_history,
-        overrides=pinned_hyperparameters(search),
-    )
+class _Watchers(NamedTuple):
+    """Makes watchers of models. They share the list of forgotten users, as reading a long one takes long."""
+
+    settings: Settings
+    engagement_db: EngagementDatabase
+    catalog: CatalogRefresher
+    forgotten: ForgottenUsers
+
+    def of_served_model(self) -> ModelWatcher:
+        wanted = self.settings.models.model
+        refuse_unknown_model(wanted)
+        return self._of(wanted)
+
+    def of_experiments(self, experiments: Iterable[Experiment]) -> dict[str, ModelWatcher]:
+        """Return a watcher for each model that experiments name."""
+        return {name: self._of(name) for name in named_models(experiments)}
+
+    def _of(self, wanted: str) -> ModelWatcher:
+        settings, search = self.settings, self.settings.neighbour_search
+        return ModelWatcher(
+            UserKnnSql(self.engagement_db, search, self.forgotten.last_read),
+            settings.models.model_path,
+            wanted=wanted,
+            window_days=settings.ranking.interaction_window_days,
+            current_index=self.catalog.latest,
+            forgotten=self.forgotten,
+            blend=configured_blend(settings.ranking),
+            may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
+            min_history=settings.ranking.min_history,
+            overrides=pinned_hyperparameters(search),
+        )
 
 
 def _with_domain_sql(settings: DatabaseSettings, domain: Domain) -> DatabaseSettings:

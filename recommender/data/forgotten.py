@@ -3,6 +3,7 @@
 import logging
 import math
 import stat
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ _DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
 _READ_AGAIN_S = 1.0
 # Seconds that a request waits for the file. It takes microseconds, unless a network share hangs.
 _PATIENCE_S = 0.5
+# Seconds that a request waits while another reads a changed list, which takes seconds for a million users.
+_READING_PATIENCE_S = 10.0
 _UUID_BYTES, _INTEGER_BYTES = 16, 8
 # This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
 _FINGERPRINT_BITS = 24
@@ -87,8 +90,9 @@ class Forgotten:
     def __post_init__(self) -> None:
         """Compute the derived fields."""
         object.__setattr__(self, "state", _state_of(self.key, self.users))
-        fingerprints = sorted({fingerprint for fingerprint in self.users.values() if fingerprint >= 0})
-        object.__setattr__(self, "_fingerprints", np.array(fingerprints, dtype=np.uint32))
+        fingerprints = np.fromiter(self.users.values(), dtype=np.int64, count=len(self.users))
+        known = np.unique(fingerprints[fingerprints >= 0]).astype(np.uint32)
+        object.__setattr__(self, "_fingerprints", known)
 
     def __bool__(self) -> bool:
         return bool(self.users)
@@ -152,13 +156,8 @@ class Forgotten:
 
 
 def _state_of(key: bytes, users: Iterable[str]) -> str | None:
-    digests = sorted(users)
-    if not digests:
-        return None
-    state = blake2b(key, digest_size=_STATE_BYTES)
-    for each in digests:
-        state.update(each.encode())
-    return state.hexdigest()
+    digests = "".join(sorted(users))
+    return blake2b(key + digests.encode(), digest_size=_STATE_BYTES).hexdigest() if digests else None
 
 
 def _of_users(data: Dataset, kept: NDArray[np.bool_]) -> Dataset:
@@ -253,6 +252,7 @@ class ForgottenUsers:
     """The current list of forgotten users: checks the file at each use, and reads it when it has changed.
 
     If that takes long, because the file is on a network share that hangs, the list is not known meanwhile.
+    One request at a time reads a changed list. The others wait for it, as the former list lacks users.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -261,6 +261,7 @@ class ForgottenUsers:
         self._path = folder / FILE
         # One tuple, assigned atomically: requests read it from several threads.
         self._known = _Known((), Forgotten(), Forgotten())
+        self._reading = threading.Lock()
         self._reader = TimelyReader("forgotten users", folder, self._look, _PATIENCE_S)
         self._is_late = False
 
@@ -292,8 +293,23 @@ class ForgottenUsers:
 
     def _look(self) -> "_Known":
         """Read the list if the file has changed, or again a while after it could not be read."""
+        known = self._known
+        if self._is_as_in(known, self._signature()):
+            return known
+        if not self._reading.acquire(timeout=_READING_PATIENCE_S):
+            return known._replace(current=None)
+        try:
+            return self._read()
+        finally:
+            self._reading.release()
+
+    def _is_as_in(self, known: "_Known", signature: Sequence[int]) -> bool:
+        return signature == known.signature and time.monotonic() < known.read_again_at
+
+    def _read(self) -> "_Known":
+        """Read the list unless another thread has just read it; the lock is held."""
         signature, known = self._signature(), self._known
-        if signature == known.signature and time.monotonic() < known.read_again_at:
+        if self._is_as_in(known, signature):
             return known
         try:
             read = read_forgotten(self._folder)

@@ -83,6 +83,7 @@ class ModelWatcher:
         wanted: str,
         window_days: int,
         current_index: Callable[[], CatalogIndex | None],
+        forgotten: ForgottenUsers,
         blend: Blend,
         may_learn_blend: bool = True,
         min_history: int = 0,
@@ -97,6 +98,7 @@ class ModelWatcher:
                 a model.
             window_days: of the window that models are trained on.
             current_index: returns the catalog index to judge by.
+            forgotten: the list in the same folder.
             blend: the configured one, for models without their own.
             may_learn_blend: whether a model's own blend is used instead.
             min_history: from this number of positive items on, a model that needs a history answers alone.
@@ -113,7 +115,7 @@ class ModelWatcher:
         self._may_learn_blend = may_learn_blend
         self._min_history = min_history
         self._overrides = overrides or {}
-        self._forgotten = ForgottenUsers(folder)
+        self._forgotten = forgotten
         self._in_use: _Loaded | None = None
         # Loaded and checked; judging may still refuse them.
         self._candidates: dict[_Key, tuple[object, _Loaded]] = {}

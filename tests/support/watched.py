@@ -5,7 +5,7 @@ from pathlib import Path
 
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
-from recommender.data.forgotten import read_forgotten
+from recommender.data.forgotten import ForgottenUsers, read_forgotten
 from recommender.entities import Blend, CatalogEntry, Weights
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
@@ -38,6 +38,7 @@ class Watched:
             wanted=wanted,
             window_days=90,
             current_index=lambda: self.index,
+            forgotten=ForgottenUsers(folder),
             blend=Blend(Weights(0.4, 0.6)),
             may_learn_blend=may_learn_blend,
         )

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,52 @@ def test_a_list_that_could_not_be_read_once_is_read_again(
 
 def too_many_files(_: Path) -> bytes:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_one_thread_reads_a_changed_list_and_the_others_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, changed = ForgottenUsers(tmp_path), listed(*USERS[:2])
+    replace_text(tmp_path / FILE, changed.to_json())
+    reads, read_bytes = [], Path.read_bytes
+
+    def read_slowly(path: Path) -> bytes:
+        reads.append(path)
+        time.sleep(0.2)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_slowly)
+    with ThreadPoolExecutor(8) as threads:
+        found = [each.result() for each in [threads.submit(users.current) for _ in range(8)]]
+    assert found == [changed] * 8
+    assert len(reads) == 1
+
+
+def test_a_list_that_is_read_for_long_is_not_known_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, earlier, later = ForgottenUsers(tmp_path), listed(*USERS[:1]), listed(*USERS[:2])
+    replace_text(tmp_path / FILE, earlier.to_json())
+    assert users.current() == earlier
+    replace_text(tmp_path / FILE, later.to_json())
+    monkeypatch.setattr(forgotten, "_READING_PATIENCE_S", 0.05)
+    is_read, begun, read_bytes = threading.Event(), threading.Event(), Path.read_bytes
+
+    def read_late(path: Path) -> bytes:
+        begun.set()
+        is_read.wait(60)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_late)
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(users.current)
+        try:
+            begun.wait(60)
+            assert users.current() is None
+            assert users.last_read() == earlier
+        finally:
+            is_read.set()
+        assert reading.result() == users.current() == later
 
 
 def test_a_change_is_known_at_the_next_look(tmp_path: Path) -> None:
