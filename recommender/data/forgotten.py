@@ -102,8 +102,9 @@ class Forgotten:
 
     def with_users(self, user_ids: Iterable[str]) -> "Forgotten":
         """Return a list with more users; the key must be set."""
-        added = {self._digest(user_id): self._fingerprint_of(user_id) for user_id in user_ids}
-        return replace(self, users={**self.users, **added})
+        ids = list(user_ids)
+        added = zip(map(self._digest, ids), self._fingerprints_of_ids(ids), strict=True)
+        return replace(self, users={**self.users, **dict(added)})
 
     def to_json(self) -> str:
         """Return the content of the file."""
@@ -143,9 +144,16 @@ class Forgotten:
     def _digest(self, user_id: str) -> str:
         return blake2b(user_id.encode(), key=self.key, digest_size=_DIGEST_BYTES).hexdigest()
 
-    def _fingerprint_of(self, user_id: str) -> int:
-        key = _key_of_id(user_id)
-        return -1 if key is None else int(self._fingerprints_of(key, 1)[0])
+    def _fingerprints_of_ids(self, ids: Sequence[str]) -> list[int]:
+        """Return the fingerprint of each id, -1 for one without a binary form."""
+        fingerprints = np.full(len(ids), -1, dtype=np.int64)
+        keys = [_key_of_id(each) or b"" for each in ids]
+        widths = np.array([len(key) for key in keys], dtype=np.int64)
+        for width in (_UUID_BYTES, _INTEGER_BYTES):
+            alike = np.flatnonzero(widths == width)
+            joined = b"".join(keys[idx] for idx in alike.tolist())
+            fingerprints[alike] = self._fingerprints_of(joined, len(alike)) if len(alike) else -1
+        return fingerprints.tolist()
 
     def _fingerprints_of(self, keys: bytes, count: int) -> NDArray[np.uint32]:
         """Return the upper bits of a weighted sum of the words of each key."""

@@ -40,8 +40,8 @@ from recommender.system.file_locks import holding
 from recommender.training.publication import Publication, RecordPublication, record_nothing
 
 _LOCK = f".{FILE}.lock"
-# The work under this lock takes milliseconds.
-_LIST_PATIENCE_S = 10.0
+# The work under this lock takes about a second for a list of 200,000 users.
+_LIST_PATIENCE_S = 60.0
 # How many seconds to wait for a run that is training the same model.
 _PATIENCE_S = 3_600.0
 _MADE_BY = "forget"
@@ -94,19 +94,25 @@ def note_forgotten(folder: Path, user_ids: Iterable[str]) -> Forgotten:
         The whole list.
 
     Raises:
-        ArtifactError: the existing list cannot be read, or another process has held its lock for 10 seconds.
+        ArtifactError: the existing list cannot be read, or another process has held its lock for a minute.
         OSError: the folder cannot be written.
     """
     make_readable_folder(folder)
     busy = ArtifactError(f"{folder / FILE}: another process is changing it. Try again later.")
-    with holding(folder / _LOCK, _LIST_PATIENCE_S, busy):
-        known = read_forgotten(folder)
-        if not known.key:
-            known = Forgotten(secrets.token_bytes(KEY_BYTES))
-        forgotten = known.with_users(user_ids)
-        if forgotten.state != known.state:
-            replace_text(folder / FILE, forgotten.to_json())
-        return forgotten
+    ids = list(user_ids)
+    while True:
+        # Before the lock, for which others wait: digests of many users take seconds.
+        key = read_forgotten(folder).key or secrets.token_bytes(KEY_BYTES)
+        added = Forgotten(key).with_users(ids)
+        with holding(folder / _LOCK, _LIST_PATIENCE_S, busy):
+            known = read_forgotten(folder)
+            if known.key not in {b"", key}:
+                # Another process has made the list meanwhile.
+                continue
+            forgotten = replace(added, users={**known.users, **added.users})
+            if forgotten.state != known.state:
+                replace_text(folder / FILE, forgotten.to_json())
+            return forgotten
 
 
 def remake_models(

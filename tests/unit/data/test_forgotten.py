@@ -74,6 +74,13 @@ def test_binary_ids_are_found_among_thousands(form: str) -> None:
     assert not listed("some-name").among_keys(b"".join(keys), len(keys)).any()
 
 
+def test_users_who_are_listed_together_are_found_as_those_listed_alone() -> None:
+    ids = ["17", "a name", USERS[3], "-5", USERS[1], "another"]
+    alone = [next(iter(listed(each).users.items())) for each in ids]
+    assert listed(*ids).users == dict(alone)
+    assert [fingerprint >= 0 for _, fingerprint in alone] == [True, False, True, True, True, False]
+
+
 def test_the_file_gives_back_the_list_and_holds_no_id(tmp_path: Path) -> None:
     forgotten = listed(*USERS[:3])
     (tmp_path / FILE).write_text(forgotten.to_json())

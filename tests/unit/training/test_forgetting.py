@@ -2,13 +2,15 @@
 
 import errno
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
-from recommender.data.forgotten import read_forgotten
+from recommender.data.forgotten import Forgotten, read_forgotten
 from recommender.model_store.artifact import current_version, read_metadata
 from recommender.model_store.currents import serving_version
+from recommender.training import forgetting
 from recommender.training.forgetting import RemovalResult, VersionOutcome, note_forgotten, remake_models
 from tests.support.datasets import dataset
 from tests.support.releases import POPULARITY, UNKNOWN, publish_newer_format, publish_unknown_model
@@ -84,6 +86,25 @@ def test_a_version_in_a_newer_format_that_was_made_without_the_users_stays(folde
     assert not (folder / POPULARITY / older.version).exists()
     assert serving_version(folder) == newer
     assert read_metadata(folder, CONTENT, str(current_version(folder, CONTENT))).forgotten == state
+
+
+@pytest.mark.parametrize("former", [(), ("former",)], ids=["a new list", "an existing list"])
+def test_while_many_users_are_added_another_process_can_add_some(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, former: Sequence[str]
+) -> None:
+    monkeypatch.setattr(forgetting, "_LIST_PATIENCE_S", 0.1)
+    note_forgotten(folder, former)
+    with_users = Forgotten.with_users
+
+    def take_long(known: Forgotten, user_ids: Iterable[str]) -> Forgotten:
+        monkeypatch.setattr(Forgotten, "with_users", with_users)
+        note_forgotten(folder, ["single"])
+        return known.with_users(user_ids)
+
+    monkeypatch.setattr(Forgotten, "with_users", take_long)
+    noted = note_forgotten(folder, ["many", "more"])
+    assert noted == read_forgotten(folder)
+    assert all(user in noted for user in ("many", "more", "single", *former))
 
 
 def refuse_to_remove(files_of: Path, patch: pytest.MonkeyPatch) -> None:
