@@ -19,18 +19,18 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from config.address import refuse_unusable_address
-from config.database_settings import DatabaseSettings, url_variables
+from config.database_settings import url_variables
 from config.logging import logging_config
-from config.ranking_settings import InteractionTypes
 from config.setting_types import HOME, IS_INSTALLED, MODULE, PROGRAM, ROOT, how_to_install
 from config.settings import Settings, load_settings
 from recommender.cli.epilog import epilog
 from recommender.cli.progress import show_progress
 from recommender.configured import refuse_unknown_model
+from recommender.data.forgotten import read_forgotten
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
-from recommender.errors import ConfigurationError, DatabaseUnavailableError
+from recommender.errors import ArtifactError, ConfigurationError, DatabaseUnavailableError
 from recommender.model_store.currents import serving_version
 from recommender.observability.log_filters import LOG_FILTERS
 
@@ -171,26 +171,34 @@ def _stopping_on_signals(
 
 
 def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[DatabaseName, str]) -> None:
-    """When the server answers, print its address and an example request."""
+    """When the server answers, print its address, and an example request with a user of the demo.
+
+    On a terminal, also with a user of other databases.
+    """
     host = _reachable(settings.http.host)
     if not _wait_until_it_answers(server, host, settings.http.port):
         return
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.http.port}"
-    user_id = _example_user(settings.databases.with_urls(urls), settings.interaction_types)
     click.echo(f"\nMarquee serves at {address}")
     if settings.http.explorer:
         click.echo(f"Explorer:           {address}/explorer")
-    if user_id is None:
-        click.echo("engagement_db has no user to show, or does not answer; see the log.")
-    else:
-        click.echo(f"A user to try:      {user_id}")
-        key = '-H "Authorization: Bearer $KEY" ' if settings.access.api_keys else ""
-        click.echo(f'\n  curl {key}"{address}/api/recommendations/{user_id}?limit=5"\n')
+    # A service manager would keep the id of a real user in its log.
+    if not settings.databases.are_configured or sys.stdout.isatty():
+        _show_user(_example_user(settings, urls), settings, address)
     if not settings.databases.are_configured:
         user, _, folder = urlsplit(urls[DatabaseName.USER]).netloc.partition("@")
         click.echo("For other commands, in another shell:")
         click.echo(f"\n  export DB_HOST={shlex.quote(unquote(folder))} DB_USER={user}\n")
     click.echo("Stop with Ctrl-C.")
+
+
+def _show_user(user_id: str | None, settings: Settings, address: str) -> None:
+    if user_id is None:
+        click.echo("engagement_db has no user to show, or does not answer; see the log.")
+        return
+    click.echo(f"A user to try:      {user_id}")
+    key = '-H "Authorization: Bearer $KEY" ' if settings.access.api_keys else ""
+    click.echo(f'\n  curl {key}"{address}/api/recommendations/{user_id}?limit=5"\n')
 
 
 def _reachable(host: str) -> str:
@@ -221,12 +229,15 @@ def _wait_until_it_answers(server: "subprocess.Popen[bytes]", host: str, port: i
     return False
 
 
-def _example_user(databases: DatabaseSettings, types: InteractionTypes) -> str | None:
-    database = Database(DatabaseName.ENGAGEMENT, databases)
+def _example_user(settings: Settings, urls: Mapping[DatabaseName, str]) -> str | None:
+    """Return a user with recent interactions who is not forgotten, if there is one."""
+    database = Database(DatabaseName.ENGAGEMENT, settings.databases.with_urls(urls))
     database.open()
     try:
-        return EngagementDatabase(database, types).fetch_example_user()
-    except DatabaseUnavailableError:
+        forgotten = read_forgotten(settings.models.model_path)
+        users = EngagementDatabase(database, settings.interaction_types).fetch_example_users()
+    except (ArtifactError, DatabaseUnavailableError):
         return None
     finally:
         database.close()
+    return next((user_id for user_id in users if user_id not in forgotten), None)

@@ -280,10 +280,10 @@ class EngagementDatabase:
             self._database.read("count_active_users", _first_value, window_start=window_start, **self._read)
         )
 
-    def fetch_example_user(self) -> str | None:
-        """Return the id of a user with interactions, if there is one."""
+    def fetch_example_users(self) -> list[str]:
+        """Return the ids of up to 1,000 users with recent interactions, those with the most first."""
         rows = self._database.fetch("fetch_example_user", **self._positive_types)
-        return str(rows[0][0]) if rows else None
+        return [str(user_id) for (user_id,) in rows]
 
     def search_users(self, prefix: str, top_k: int, deadline: Deadline) -> list[str]:
         """Return the first users with interactions whose id begins with `prefix` (any text), in order."""

@@ -1,11 +1,11 @@
 -- name: fetch_example_user(like_types, watch_types)
--- A user to try the service with.
+-- Users to try the service with, the best first: forgotten ones are skipped.
 --
 -- Parameters:
 --   like_types text[], watch_types text[]
 --                  types of positive interactions
--- Returns: one row; none if the latest 1,000 rows have no like or watch
---   user_id text  with the most likes and watches among the latest rows
+-- Returns: one row per user with a like or watch among the latest 1,000 rows, those with the most first
+--   user_id text
 -- Index: interaction_pkey
 -- Why: run once, when the service is started by hand; reading only the latest rows keeps it quick on a table
 --   of any size.
@@ -22,5 +22,4 @@ WHERE
     latest.user_id IS NOT NULL
     AND (latest.type = any(:like_types::text[]) OR latest.type = any(:watch_types::text[]))
 GROUP BY latest.user_id
-ORDER BY count(*) DESC, latest.user_id ASC
-LIMIT 1;
+ORDER BY count(*) DESC, latest.user_id ASC;

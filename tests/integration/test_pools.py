@@ -154,10 +154,10 @@ def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
             release = threading.Timer(2.6, connection.rollback)
             release.start()
             if answers:
-                assert EngagementDatabase(database).fetch_example_user()
+                assert EngagementDatabase(database).fetch_example_users()
             else:
                 with pytest.raises(DatabaseUnavailableError):
-                    EngagementDatabase(database).fetch_example_user()
+                    EngagementDatabase(database).fetch_example_users()
             release.join()
     finally:
         database.close()

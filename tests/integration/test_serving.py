@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import tempfile
@@ -15,6 +16,9 @@ import psutil
 import psycopg
 import pytest
 
+from config.database_settings import url_variables
+from recommender.entities import DatabaseName
+from recommender.training.forgetting import note_forgotten
 from tests.support.forked import ForkedProcess, fork
 from tests.support.gunicorn import without_numba
 from tests.support.made_up import SMALL
@@ -220,6 +224,55 @@ def test_gunicorn_serves_configured_databases(port: int, shared_databases: Urls)
         finally:
             stop(process, signal.SIGTERM)
         assert process.returncode == 0
+
+
+def test_serve_prints_no_user_of_own_databases_into_a_log(
+    port: int, shared_databases: Urls, light: dict[str, str]
+) -> None:
+    variables = {**url_variables(shared_databases), **light, "PORT": str(port)}
+    with started(["app.py"], variables) as (process, out):
+        try:
+            printed = wait_for(process, out, "Stop with Ctrl-C")
+        finally:
+            stop(process, signal.SIGTERM)
+    assert f"Marquee serves at http://127.0.0.1:{port}" in printed
+    with psycopg.connect(shared_databases[DatabaseName.ENGAGEMENT]) as connection:
+        users = connection.execute("SELECT DISTINCT user_id::text FROM interaction").fetchall()
+    assert users
+    assert not [user for (user,) in users if user in printed]
+
+
+def test_serve_on_a_terminal_prints_a_user_who_is_not_forgotten(
+    port: int,
+    shared_databases: Urls,
+    light: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    terminal, other_end = os.openpty()
+    variables = {**url_variables(shared_databases), **light, "PORT": str(port), "MODEL_PATH": str(tmp_path)}
+    users = []
+    for _ in range(2):
+        process = fork(["app.py"], environment(**variables), Path(os.ttyname(other_end)))
+        try:
+            printed = read_until(terminal, "Stop with Ctrl-C")
+        finally:
+            stop(process, signal.SIGTERM)
+        match = re.search(r"A user to try: +(\S+)", printed)
+        assert match is not None, printed
+        users.append(match[1])
+        note_forgotten(tmp_path, users)
+    os.close(terminal)
+    os.close(other_end)
+    assert users[0] != users[1]
+
+
+def read_until(terminal: int, line: str) -> str:
+    """Return what was printed until a line, which must come in time."""
+    printed = ""
+    while line not in printed:
+        assert select.select([terminal], [], [], _START_S)[0], printed
+        printed += os.read(terminal, 4_096).decode(errors="replace")
+    return printed
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL])
