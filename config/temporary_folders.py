@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 # Locked while a process uses the folder; a killed one leaves its folder, but not the lock.
 _LOCK = ".lock"
+# In the folder of a catalog: held by one of its workers.
+_LOCKS_OF_WORKERS = "*/lock"
 
 
 class FolderPurpose(StrEnum):
@@ -84,9 +86,15 @@ def _free_lock(folder: Path) -> Iterator[None]:
     """
     if folder.lstat().st_uid != os.geteuid():
         raise PermissionError
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.ExitStack() as held:
+        for path in _locks_of(folder):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _locks_of(folder: Path) -> list[Path]:
+    """Return the lock file of a folder, or else, as a cleaner of old files may remove it, the workers'."""
+    own = folder / _LOCK
+    return [own] if own.exists() else list(folder.glob(_LOCKS_OF_WORKERS)) or [own]

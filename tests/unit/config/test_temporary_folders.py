@@ -12,6 +12,7 @@ from config.temporary_folders import (
     remove_abandoned_folders,
     temporary_folder,
 )
+from recommender.catalog.snapshots import SnapshotFolder
 
 pytestmark = pytest.mark.fast
 
@@ -54,6 +55,17 @@ def test_a_folder_is_removed_when_its_use_fails(temporary: Path) -> None:
     with pytest.raises(SystemExit), temporary_folder(FolderPurpose.REPLAY) as folder:
         fail(folder)
     assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_workers_made_again_is_removed_when_they_have_ended(temporary: Path) -> None:
+    folder = temporary / f"{FolderPurpose.CATALOG}cleaned"
+    worker = SnapshotFolder(folder / "databases")
+    assert worker.try_to_lead()
+    remove_abandoned_folders()
+    assert folder.exists(), "it is in use"
+    worker.close()
+    remove_abandoned_folders()
+    assert not folder.exists()
 
 
 def test_other_folders_stay(temporary: Path) -> None:
