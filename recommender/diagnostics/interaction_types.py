@@ -160,8 +160,9 @@ def _absent(
     listed = ", ".join(map(shown, absent))
     means = f"no row {facts.source} is {listed}".replace("  ", " ")
     defaults = {*DEFAULT_TYPES.positive, *DEFAULT_TYPES.dislikes}
-    if all_understood and set(absent) <= defaults:
-        yield Finding(Level.OK, ENGAGEMENT, about, f"{means}; all types in the data are known")
+    # An app may have no dislikes, for example. No setting says so: an empty one has its default.
+    if set(absent) <= defaults and (all_understood or facts.has_positive):
+        yield Finding(Level.OK, ENGAGEMENT, about, f"{means}: an app need not have all types of the defaults")
         return
     settings = ", ".join(setting for setting, names in by_role.items() if set(names) & set(absent))
     to_do = f"Check how the app spells them, and set {settings} to that."
