@@ -113,6 +113,7 @@ def check_types(
     if meaningless:
         yield _meaningless(meaningless, types, facts)
     yield from _absent(known, facts, by_role, all_understood=not strange)
+    yield from _check_dislikes(facts, types)
     yield from _check_positives(facts, types, strange, window_days)
     yield from _check_values(facts, types)
 
@@ -167,6 +168,16 @@ def _absent(
     settings = ", ".join(setting for setting, names in by_role.items() if set(names) & set(absent))
     to_do = f"Check how the app spells them, and set {settings} to that."
     yield Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
+
+
+def _check_dislikes(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding]:
+    """Yield a finding on dislikes that EXCLUDING_TYPES does not name."""
+    missing = [name for name in types.dislikes if name not in types.excluding]
+    counts = [count for count in facts.counts if count.name in missing]
+    if types.excluding and counts:
+        means = f"{_listed(counts, facts)}: the media are recommended again to those who disliked them"
+        to_do = f"Set EXCLUDING_TYPES={','.join([*types.excluding, *missing])}."
+        yield Finding(Level.WARNING, ENGAGEMENT, "dislikes that do not exclude", means, to_do)
 
 
 def _check_positives(
