@@ -14,12 +14,19 @@ ENGAGEMENT = DatabaseName.ENGAGEMENT
 
 _SAMPLE_ROWS = 1_000_000
 _WHOLE = 100
+# Of likes, a larger share with values of 0 or less looks like bad ratings.
+_MANY_BAD = 0.1
+# Weights of likes have fewer different values than ratings.
+_RATING_VALUES = 4
 # Statements that decide what a type means; if an overlay replaces one, the settings may not apply.
 _DECIDING = ("fetch_histories", "fetch_users_of_media", "fetch_media_of_users")
 
 
 class TypeCount(NamedTuple):
-    """Row counts of one type. `recent`: in the window; by value NULL, 0 or less, or above 0."""
+    """Row counts of one type. `recent`: in the window; by value NULL, 0 or less, or above 0.
+
+    `stars`: how many whole or half values from 0 to 10 have at least 1 % of the rows in the window.
+    """
 
     name: str | None
     rows: int
@@ -28,6 +35,7 @@ class TypeCount(NamedTuple):
     recent_zero: int
     recent_worth: int
     unusable: int
+    stars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +230,7 @@ def _check_values(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding
         yield Finding(Level.WARNING, ENGAGEMENT, "values", means, to_do)
     elif facts.has_recent:
         yield Finding(Level.OK, ENGAGEMENT, "values", means)
+        yield from _check_ratings(facts, types)
     unusable = sum(count.unusable for count in positive)
     if unusable:
         means = (
@@ -230,6 +239,25 @@ def _check_values(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding
         ).replace("  ", " ")
         to_do = "Find what writes them, and correct them."
         yield Finding(Level.WARNING, ENGAGEMENT, "unusable values", means, to_do)
+
+
+def _check_ratings(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding]:
+    """Yield findings on likes that may be ratings, of which bad ones count in favor of their items, too."""
+    for count in facts.counts:
+        if count.name not in types.likes:
+            continue
+        if count.recent_zero > _MANY_BAD * count.recent:
+            means = f"{share(count.recent_zero, count.recent)} have a value of 0 or less"
+        elif count.stars >= _RATING_VALUES:
+            means = f"there are {count.stars} different values, as of stars"
+        else:
+            continue
+        means = (
+            f"of {count.recent:,} rows of type {shown(count.name)} in the window {facts.source}, {means}: "
+            "each counts as a like, whatever its value"
+        ).replace(" ,", ",")
+        to_do = f"If they are ratings, make likes of good ones and dislikes of bad ones ({CONTRACT})."
+        yield Finding(Level.WARNING, ENGAGEMENT, "ratings as likes", means, to_do)
 
 
 def _listed(counts: Sequence[TypeCount], facts: TypeFacts) -> str:

@@ -14,25 +14,52 @@
 --   recent_zero_count bigint   with 0 or less
 --   recent_worth_count bigint  with more than 0, and no more than 1e100
 --   unusable_count bigint      of all, with a value that is NaN, infinite or beyond ±1e100
+--   star_count bigint          how many whole or half values from 0 to 10 have at least 1 % of the type's rows in
+--                              the window
 -- Index: none needed
 -- Why: TABLESAMPLE SYSTEM reads the sampled pages only. The smallest sample is 1 %.
 --   REPEATABLE samples the same pages each time, so that repeated runs have the same findings.
 --   Values are compared without a cast, which would fail for a numeric beyond the range of float8.
 SELECT
     i.type,
-    count(*) AS row_count,
-    count(*) FILTER (WHERE i.is_recent) AS recent_count,
-    count(*) FILTER (WHERE i.is_recent AND i.value IS NULL) AS recent_null_count,
-    count(*) FILTER (WHERE i.is_recent AND i.value BETWEEN -1e100 AND 0) AS recent_zero_count,
-    count(*) FILTER (WHERE i.is_recent AND i.value > 0 AND i.value <= 1e100) AS recent_worth_count,
-    count(*) FILTER (WHERE i.value NOT BETWEEN -1e100 AND 1e100) AS unusable_count
+    sum(i.row_count)::bigint AS row_count,
+    coalesce(sum(i.row_count) FILTER (WHERE i.is_recent), 0)::bigint AS recent_count,
+    coalesce(sum(i.row_count) FILTER (WHERE i.is_recent AND i.worth = 'none'), 0)::bigint
+        AS recent_null_count,
+    coalesce(sum(i.row_count) FILTER (WHERE i.is_recent AND i.worth = 'zero'), 0)::bigint
+        AS recent_zero_count,
+    coalesce(sum(i.row_count) FILTER (WHERE i.is_recent AND i.worth = 'some'), 0)::bigint
+        AS recent_worth_count,
+    coalesce(sum(i.row_count) FILTER (WHERE i.worth = 'unusable'), 0)::bigint AS unusable_count,
+    count(i.half_stars) FILTER (WHERE i.is_recent AND i.row_count >= 0.01 * i.rows_alike) AS star_count
 FROM (
     SELECT
-        r.type::text AS type,
-        r.interaction_value AS value,
-        coalesce(r.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp, FALSE) AS is_recent
-    FROM interaction AS r TABLESAMPLE SYSTEM (:sample_percent) REPEATABLE (0)
-    WHERE r.user_id IS NOT NULL AND r.media_id IS NOT NULL
+        v.type,
+        v.is_recent,
+        v.worth,
+        v.half_stars,
+        count(*) AS row_count,
+        sum(count(*)) OVER (PARTITION BY v.type, v.is_recent) AS rows_alike
+    FROM (
+        SELECT
+            r.type::text AS type,
+            coalesce(r.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp, FALSE)
+                AS is_recent,
+            CASE
+                WHEN r.interaction_value IS NULL THEN 'none'
+                WHEN r.interaction_value BETWEEN -1e100 AND 0 THEN 'zero'
+                WHEN r.interaction_value > 0 AND r.interaction_value <= 1e100 THEN 'some'
+                ELSE 'unusable'
+            END AS worth,
+            CASE
+                WHEN r.interaction_value NOT BETWEEN 0 AND 10 THEN NULL
+                WHEN r.interaction_value * 2 = round(r.interaction_value * 2)
+                    THEN (r.interaction_value * 2)::int
+            END AS half_stars
+        FROM interaction AS r TABLESAMPLE SYSTEM (:sample_percent) REPEATABLE (0)
+        WHERE r.user_id IS NOT NULL AND r.media_id IS NOT NULL
+    ) AS v
+    GROUP BY v.type, v.is_recent, v.worth, v.half_stars
 ) AS i
 GROUP BY i.type
 ORDER BY coalesce(i.type = any(:known_types::text[]), FALSE) DESC, row_count DESC, i.type ASC
