@@ -9,6 +9,7 @@ from recommender.catalog.attribute_values import SetValues, comparable, values_o
 from recommender.catalog.item_keys import fold_keys, words_of_keys
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry
+from recommender.errors import ConfigurationError
 from recommender.texts.id_table import IdTexts
 
 
@@ -38,8 +39,10 @@ class CatalogColumns:
         for values, column in zip(self.values, columns, strict=True):
             values.add(column)
         self._ids.append(IdTexts.of([entry.item_id for entry in entries]))
-        self._widths |= {len(entry.item_key) for entry in entries}
-        self._keys.append(b"".join(entry.item_key for entry in entries))
+        # An overlay may return NULL for keys.
+        keys = [entry.item_key or b"" for entry in entries]
+        self._widths |= set(map(len, keys))
+        self._keys.append(b"".join(keys))
         self._items += len(entries)
 
     @property
@@ -75,9 +78,12 @@ class CatalogColumns:
         """Return the number of 8-byte words in a key, and the folded number of each key (see `ItemKeys`).
 
         Raises:
-            ValueError: the keys differ in width, or it is not a multiple of 8 bytes.
+            ConfigurationError: the keys differ in width, or it is not a multiple of 8 bytes.
         """
-        words = words_of_keys(self._widths)
+        try:
+            words = words_of_keys(self._widths)
+        except ValueError as exc:
+            raise ConfigurationError(f"catalog_db/fetch_catalogue returns {exc}") from exc
         return words, np.concatenate([fold_keys(keys, words) for keys in (b"", *self._keys)])
 
 
@@ -85,4 +91,12 @@ def columns_of(entries: Iterable[CatalogEntry], domain: Domain) -> CatalogColumn
     """Return items as columns; see `CatalogColumns.add`."""
     columns = CatalogColumns(domain)
     columns.add(list(entries))
+    return columns
+
+
+def columns_in_chunks(chunks: Iterable[Sequence[CatalogEntry]], domain: Domain) -> CatalogColumns:
+    """Return items that are read some hundred at a time as columns; see `CatalogColumns.add`."""
+    columns = CatalogColumns(domain)
+    for chunk in chunks:
+        columns.add(chunk)
     return columns

@@ -65,7 +65,8 @@ def words_of_keys(widths: AbstractSet[int]) -> int:
         ValueError: there are several widths, or it is not a multiple of 8 bytes.
     """
     if len(widths) > 1 or any(width == 0 or width % _WORD for width in widths):
-        raise ValueError(f"keys must have one width, a multiple of {_WORD} bytes, not {sorted(widths)}")
+        listed = " and ".join(map(str, sorted(widths)))
+        raise ValueError(f"keys of {listed} bytes, but all must have one width, a multiple of {_WORD} bytes")
     return max(widths, default=_WORD) // _WORD
 
 

@@ -4,28 +4,29 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.catalog_settings import CatalogSettings
-from recommender.catalog.columns import CatalogColumns
+from recommender.catalog.columns import CatalogColumns, columns_in_chunks
 from recommender.catalog.gate import CatalogGate, HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex, are_interchangeable, index_of, window_start
 from recommender.catalog.index_versions import IndexVersions, Loaded
 from recommender.catalog.load_schedule import RETRY_S, LoadSchedule
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
-from recommender.catalog.status import NO_PROBLEMS, CatalogStatus, LoadProblems, status_of
+from recommender.catalog.status import NO_PROBLEMS, UNEXPECTED_ERROR, CatalogStatus, LoadProblems, status_of
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogEntry
 from recommender.errors import (
+    ConfigurationError,
     DatabaseUnavailableError,
     EmptyCatalogError,
     NothingToRecommendFromError,
@@ -257,19 +258,27 @@ class CatalogRefresher:
         except OSError:
             # The folder that workers share, not the catalog.
             raise
+        except ConfigurationError as exc:
+            # This goes on until a file is corrected.
+            if self._problems.failure != str(exc):
+                logger.error("catalog index: a load failed: %s", exc)
+            self._fail(str(exc), announced=announced)
         except Exception:
             logger.exception("catalog index: a load failed; the earlier index stays in use")
-            self._keep_index(replace(self._problems, unread=(), failed=True), announced=announced)
+            self._fail(UNEXPECTED_ERROR, announced=announced)
         finally:
             self._first_attempt_done.set()
             # Until there is an index, requests get errors, so the databases are read again soon.
             failed = self._problems.is_failure and self._versions.current() is not None
             self._schedule.plan(started, settled=complete and not self._gate.unsettled, failed=failed)
 
+    def _fail(self, reason: str, *, announced: bool) -> None:
+        self._keep_index(replace(self._problems, unread=(), failure=reason), announced=announced)
+
     def _refresh(self, started: float, *, announced: bool) -> bool:
         """Load and swap; return whether the new index is complete and fresh."""
         try:
-            columns = self._catalog_db.read_catalog(self._collect)
+            columns = self._catalog_db.read_catalog(partial(columns_in_chunks, domain=self._domain))
         except DatabaseUnavailableError as exc:
             problems = LoadProblems(self._held_back, (exc.database,))
             self._keep_index(problems, announced=announced)
@@ -335,12 +344,6 @@ class CatalogRefresher:
         before, self._repeated_rows = self._repeated_rows, rows
         if rows and rows != before:
             logger.warning("catalog index: %d rows repeat the id of another; one row per id is used", rows)
-
-    def _collect(self, chunks: Iterator[list[CatalogEntry]]) -> CatalogColumns:
-        columns = CatalogColumns(self._domain)
-        for chunk in chunks:
-            columns.add(chunk)
-        return columns
 
     def _use(self, load: _Load, *, announced: bool) -> None:
         """Schedule the switch to the index of a load, for all workers at the same moment."""

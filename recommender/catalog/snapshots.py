@@ -22,7 +22,7 @@ from recommender.catalog.status import NO_PROBLEMS, LoadProblems
 from recommender.entities import DatabaseName
 from recommender.system.file_locks import is_lock_of, take_lock
 
-_FORMAT = 7
+_FORMAT = 8
 _SUFFIX = ".entries"
 # This many digits of a snapshot's checksum are in its name.
 _NAMED_BY = 16
@@ -201,7 +201,7 @@ def _problems(values: dict[str, Any]) -> LoadProblems:
     return LoadProblems(
         None if held_back is None else _held_back(held_back),
         tuple(map(DatabaseName, values["unread"])),
-        values["failed"],
+        values["failure"],
     )
 
 

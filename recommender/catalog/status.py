@@ -7,6 +7,8 @@ from recommender.catalog.gate import HeldBack
 from recommender.catalog.index_versions import Loaded
 from recommender.entities import DatabaseName
 
+# The failure that is a bug: the log has its traceback.
+UNEXPECTED_ERROR = "an unexpected error, which the log shows"
 # Data counts as outdated after so many refresh intervals, unless the last load read it.
 _OUTDATED_INTERVALS = 3.0
 
@@ -15,13 +17,18 @@ _OUTDATED_INTERVALS = 3.0
 class LoadProblems:
     """Why the last load did not renew the whole index.
 
-    `held_back`: it has lost too much to be used. `unread`: the databases whose statements failed. `failed`:
-    it ended in an unexpected error; a database that does not answer is none.
+    `held_back`: it has lost too much to be used. `unread`: the databases whose statements failed. `failure`:
+    the error that it ended in, for operators, or empty; a database that does not answer is none.
     """
 
     held_back: HeldBack | None = None
     unread: tuple[DatabaseName, ...] = ()
-    failed: bool = False
+    failure: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in an error."""
+        return bool(self.failure)
 
     @property
     def is_failure(self) -> bool:

@@ -28,6 +28,7 @@ from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, InspectionError
 
 _ROUND_TRIPS = 5
+_STREAM_ROWS = 1000
 # Nodes of plans that PostgreSQL refuses to run in a read-only session; FOR UPDATE and the like lock rows.
 _WRITES = {"ModifyTable", "LockRows"}
 # A rebuild of a table holds its lock for longer than an inspection should wait.
@@ -90,6 +91,25 @@ class Inspection:
         """Run one of the statements of sql/diagnostics/ and return its rows."""
         with self._transaction(), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
+
+    def column(self, query: Query, place: int, parameters: Mapping[str, object], row_limit: int) -> list[Any]:
+        """Run one of the service's statements and return a column of its first rows."""
+        with self._streamed(query, parameters) as cursor:
+            return [row[place] for row in cursor.fetchmany(row_limit)]
+
+    def widths(self, query: Query, place: int, parameters: Mapping[str, object]) -> set[int | None]:
+        """Run one of the service's statements and return the different lengths of a column, None for NULL."""
+        with self._streamed(query, parameters) as cursor:
+            return {None if row[place] is None else len(row[place]) for row in cursor}
+
+    @contextmanager
+    def _streamed(
+        self, query: Query, parameters: Mapping[str, object]
+    ) -> Iterator[psycopg.ServerCursor[Row]]:
+        with self._transaction(), self._connection.cursor("inspected", binary=True) as cursor:
+            cursor.itersize = _STREAM_ROWS
+            cursor.execute(statement_for(self._connection, query.statement), parameters)
+            yield cursor
 
     def settings_missed(self) -> list[SettingDifference]:
         """Return the session settings that do not have the wanted value."""

@@ -27,6 +27,7 @@ from recommender.diagnostics.data import Facts, check_data, check_data_between
 from recommender.diagnostics.findings import CONTRACT, Finding, Level
 from recommender.diagnostics.genres import check_stated_genres, genres_without_items
 from recommender.diagnostics.interaction_types import check_types
+from recommender.diagnostics.keys import check_keys
 from recommender.diagnostics.statements import check_statements
 from recommender.diagnostics.structure import RoleName, check_structure
 from recommender.domains.base import Domain
@@ -111,7 +112,10 @@ class Check:
             RoleName(server.role, server.role_sql),
             overlaid=bool(overlaid),
         )
-        yield from check_statements(name, inspection, ours, queries, self._domain)
+        findings = list(check_statements(name, inspection, ours, queries, self._domain))
+        yield from findings
+        if all(finding.level is not Level.ERROR for finding in findings):
+            yield from check_keys(name, inspection, queries, self._types, self._domain, overlaid=overlaid)
         yield from self._check_data(name, inspection, overlaid=overlaid)
 
     def _check_data(

@@ -75,7 +75,7 @@ def assert_same(index: CatalogIndex, other: CatalogIndex) -> None:
 
 def announced(leader: SnapshotFolder) -> Announcement:
     checksum = leader.write(INDEX)
-    problems = LoadProblems(HeldBack(0, 12.5, HoldReason.EMPTY), (DatabaseName.ENGAGEMENT,), failed=True)
+    problems = LoadProblems(HeldBack(0, 12.5, HoldReason.EMPTY), (DatabaseName.ENGAGEMENT,), "wrong")
     announcement = Announcement(VERSION, checksum, 1.0, 0.5, 2.0, complete=True, problems=problems)
     leader.announce(announcement)
     return announcement
