@@ -34,7 +34,7 @@ _READ_AGAIN_S = 1.0
 _PATIENCE_S = 0.5
 # Seconds that a request waits while another reads a changed list, which takes seconds for a million users.
 _READING_PATIENCE_S = 10.0
-_UUID_BYTES, _INTEGER_BYTES = 16, 8
+_UUID_BYTES, _INTEGER_BYTES, _TEXT_BYTES = 16, 8, 32
 # This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
 _FINGERPRINT_BITS = 24
 # The type of the words of a key, as the databases send them.
@@ -128,7 +128,8 @@ class Forgotten:
         """Return a mask of the binary ids that are those of forgotten users.
 
         Args:
-            keys: concatenated ids of equal width: 16 bytes of a UUID, or 8 of an integer.
+            keys: concatenated ids of equal width: 16 bytes of a UUID, 8 of an integer, or 32 of a text with
+                blanks at its end.
             count: the number of ids.
         """
         found = np.zeros(count, dtype=np.bool_)
@@ -149,7 +150,7 @@ class Forgotten:
         fingerprints = np.full(len(ids), -1, dtype=np.int64)
         keys = [_key_of_id(each) or b"" for each in ids]
         widths = np.array([len(key) for key in keys], dtype=np.int64)
-        for width in (_UUID_BYTES, _INTEGER_BYTES):
+        for width in (_UUID_BYTES, _INTEGER_BYTES, _TEXT_BYTES):
             alike = np.flatnonzero(widths == width)
             joined = b"".join(keys[idx] for idx in alike.tolist())
             fingerprints[alike] = self._fingerprints_of(joined, len(alike)) if len(alike) else -1
@@ -159,7 +160,8 @@ class Forgotten:
         """Return the upper bits of a weighted sum of the words of each key."""
         words = np.frombuffer(keys, dtype=_WORD).reshape(count, -1).astype(np.uint64)
         factors = np.frombuffer(self.key, dtype=_WORD).astype(np.uint64) | np.uint64(1)
-        sums = (words * factors[: words.shape[1]]).sum(axis=1, dtype=np.uint64)
+        # The SQL of an app may return keys that are longer than a text.
+        sums = (words * np.resize(factors, words.shape[1])).sum(axis=1, dtype=np.uint64)
         return np.asarray(sums >> np.uint64(64 - _FINGERPRINT_BITS), dtype=np.uint32)
 
 
@@ -185,7 +187,7 @@ def _of_users(data: Dataset, kept: NDArray[np.bool_]) -> Dataset:
 
 
 def _key_of_id(user_id: str) -> bytes | None:
-    """Return the binary form of an id; None for one that is neither a UUID nor an integer."""
+    """Return the binary form of an id: of a UUID, an integer or a short text. None if it has none."""
     try:
         return UUID(user_id).bytes
     except ValueError:
@@ -193,11 +195,16 @@ def _key_of_id(user_id: str) -> bytes | None:
     try:
         return int(user_id).to_bytes(_INTEGER_BYTES, signed=True)
     except (ValueError, OverflowError):
-        return None
+        text = user_id.encode()
+        return text.ljust(_TEXT_BYTES) if len(text) <= _TEXT_BYTES else None
 
 
 def _id_of_key(key: bytes) -> str:
-    return str(UUID(bytes=key)) if len(key) == _UUID_BYTES else str(int.from_bytes(key, signed=True))
+    if len(key) == _UUID_BYTES:
+        return str(UUID(bytes=key))
+    if len(key) == _INTEGER_BYTES:
+        return str(int.from_bytes(key, signed=True))
+    return key.decode(errors="replace").rstrip(" ")
 
 
 def read_forgotten(folder: Path) -> Forgotten:

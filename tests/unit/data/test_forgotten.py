@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,10 +65,17 @@ def test_a_dataset_of_forgotten_users_alone_is_empty() -> None:
     assert not any(listed(*HISTORIES).leave_out(dataset(HISTORIES)).counts.values())
 
 
-@pytest.mark.parametrize("form", ["uuid", "integer"])
+_FORMS: dict[str, tuple[list[str], Callable[[str], bytes]]] = {
+    "uuid": (USERS, lambda user_id: uuid.UUID(user_id).bytes),
+    "integer": ([str(n) for n in range(1, 5_001)], lambda user_id: int(user_id).to_bytes(8, signed=True)),
+    "text": ([f"user-{n}" for n in range(5_000)], lambda user_id: user_id.encode().ljust(32)),
+}
+
+
+@pytest.mark.parametrize("form", _FORMS)
 def test_binary_ids_are_found_among_thousands(form: str) -> None:
-    ids = USERS if form == "uuid" else [str(number) for number in range(1, 5_001)]
-    keys = [uuid.UUID(each).bytes if form == "uuid" else int(each).to_bytes(8, signed=True) for each in ids]
+    ids, key_of = _FORMS[form]
+    keys = [key_of(each) for each in ids]
     forgotten = listed(ids[7], ids[4_000])
     found = forgotten.among_keys(b"".join(keys), len(keys))
     assert np.flatnonzero(found).tolist() == [7, 4_000]
@@ -78,7 +86,11 @@ def test_users_who_are_listed_together_are_found_as_those_listed_alone() -> None
     ids = ["17", "a name", USERS[3], "-5", USERS[1], "another"]
     alone = [next(iter(listed(each).users.items())) for each in ids]
     assert listed(*ids).users == dict(alone)
-    assert [fingerprint >= 0 for _, fingerprint in alone] == [True, False, True, True, True, False]
+    assert [fingerprint >= 0 for _, fingerprint in alone] == [True, True, True, True, True, True]
+
+
+def test_keys_longer_than_any_binary_form_are_of_nobody_on_the_list() -> None:
+    assert not listed("user-7", "x" * 33).among_keys(b"user-7".ljust(40), 1).any()
 
 
 def test_the_file_gives_back_the_list_and_holds_no_id(tmp_path: Path) -> None:
