@@ -27,7 +27,7 @@ from recommender.diagnostics.data import Facts, check_data, check_data_between
 from recommender.diagnostics.findings import CONTRACT, Finding, Level
 from recommender.diagnostics.genres import check_stated_genres, genres_without_items
 from recommender.diagnostics.interaction_types import check_types
-from recommender.diagnostics.keys import check_keys
+from recommender.diagnostics.own_results import check_keys, check_popularity
 from recommender.diagnostics.statements import check_statements
 from recommender.diagnostics.structure import RoleName, check_structure
 from recommender.domains.base import Domain
@@ -116,6 +116,9 @@ class Check:
         yield from findings
         if all(finding.level is not Level.ERROR for finding in findings):
             yield from check_keys(name, inspection, queries, self._types, self._domain, overlaid=overlaid)
+            if name is DatabaseName.ENGAGEMENT:
+                start, _ = self._window()
+                yield from check_popularity(inspection, queries, self._types, start, overlaid=overlaid)
         yield from self._check_data(name, inspection, overlaid=overlaid)
 
     def _check_data(
