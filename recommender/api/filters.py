@@ -71,6 +71,9 @@ def filter_fields(domain: Domain) -> dict[str, Any]:
             fields[name] = (kind, Field(default, description=description))
     match = f"`all`: items must have all that is given for {' or '.join(sets)}, not `any` of it."
     fields[MATCH] = (Annotated[str, OneOfWords(_MATCHES)], Field(_MATCHES[0], description=match))
+    for name in domain.match_parameters:
+        description = f"The same for {name.removeprefix(f'{MATCH}_')} alone, in place of `{MATCH}`."
+        fields[name] = (Annotated[str | None, OneOfWords(_MATCHES)], Field(None, description=description))
     return fields
 
 
@@ -105,6 +108,14 @@ def _default_descriptions(attribute: Attribute, domain: Domain) -> FilterDescrip
     )
 
 
+def _wanted(model: Filters, attribute: Attribute) -> Wanted:
+    """Return whether items must have any or all of an attribute's names."""
+    if attribute.kind is not AttributeKind.SET:
+        # An item has one category, so no item could have all of several.
+        return Wanted.ANY
+    return Wanted(getattr(model, attribute.match_parameter, None) or getattr(model, MATCH))
+
+
 def _reader(attribute: Attribute) -> _Reader:
     first, second = attribute.parameters
     name = attribute.name
@@ -117,9 +128,7 @@ def _reader(attribute: Attribute) -> _Reader:
         names, unwanted = getattr(model, first), getattr(model, second)
         found: list[Condition] = []
         if names:
-            # An item has one category, so no item could have all of several.
-            wanted = Wanted(getattr(model, MATCH)) if attribute.kind is AttributeKind.SET else Wanted.ANY
-            found.append(NamesCondition(name, names, wanted))
+            found.append(NamesCondition(name, names, _wanted(model, attribute)))
         if unwanted:
             found.append(NamesCondition(name, unwanted, Wanted.NONE))
         return found

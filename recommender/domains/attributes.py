@@ -72,6 +72,12 @@ class Attribute:
         return (self.parameter, f"exclude_{self.parameter}")
 
     @property
+    def match_parameter(self) -> str:
+        """The parameter that says for this set alone whether any or all must match; empty for other kinds."""
+        is_filtered_set = self.filterable and self.kind is AttributeKind.SET
+        return f"{MATCH}_{self.parameter}" if is_filtered_set else ""
+
+    @property
     def column_types(self) -> tuple[str, ...]:
         """The types that its column may have; our SQL casts to the first."""
         return ("int",) if self.whole else COLUMN_TYPES[self.kind]

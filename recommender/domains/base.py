@@ -134,7 +134,14 @@ class Domain:
     @property
     def filter_parameters(self) -> tuple[str, ...]:
         """The parameters of all filters by attributes."""
-        return (*(name for attribute in self.filtered for name in attribute.parameters), MATCH)
+        of_attributes = (name for attribute in self.filtered for name in attribute.parameters)
+        return (*of_attributes, MATCH, *self.match_parameters)
+
+    @cached_property
+    def match_parameters(self) -> tuple[str, ...]:
+        """The parameters that replace `match` for one set each; none if there is only one set."""
+        names = tuple(attribute.match_parameter for attribute in self.filtered if attribute.match_parameter)
+        return names if len(names) > 1 else ()
 
     def extended(self, own: Iterable[Attribute]) -> "Domain":
         """Return the domain with an app's own attributes.
@@ -173,12 +180,16 @@ def _refuse_repeated(attributes: Iterable[Attribute]) -> None:
         if taken:
             raise ConfigurationError(f"{attribute.name}: {' and '.join(taken)} already; choose another name")
         fields[attribute.name] += 1
-        parameters.update(attribute.parameters)
+        parameters.update(_parameters(attribute))
 
 
 def _taken(attribute: Attribute, fields: Counter[str], parameters: Counter[str]) -> Iterator[str]:
     if fields[attribute.name]:
         yield f"answers have a field {attribute.name}"
-    for name in attribute.parameters:
+    for name in _parameters(attribute):
         if parameters[name]:
             yield f"requests have a parameter {name}"
+
+
+def _parameters(attribute: Attribute) -> tuple[str, ...]:
+    return (*attribute.parameters, *filter(None, [attribute.match_parameter]))

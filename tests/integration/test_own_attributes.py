@@ -67,6 +67,18 @@ FILTERS: list[tuple[Item, Callable[[Item], bool]]] = [
         {"tags": ["noir", "award winner"], "match": "all"},
         lambda item: names(item, "tags") >= {"noir", "award winner"},
     ),
+    (
+        {"tags": ["noir", "award winner"], "genre": ["drama", "war"], "match_tags": "all"},
+        lambda item: (
+            names(item, "tags") >= {"noir", "award winner"} and bool(names(item, "genres") & {"drama", "war"})
+        ),
+    ),
+    (
+        {"tags": ["noir", "award winner"], "genre": ["drama", "war"], "match": "all", "match_genre": "any"},
+        lambda item: (
+            names(item, "tags") >= {"noir", "award winner"} and bool(names(item, "genres") & {"drama", "war"})
+        ),
+    ),
     ({"exclude_tags": ["Noir"]}, lambda item: "noir" not in names(item, "tags")),
     ({"min_age_rating": 12}, lambda item: (item["age_rating"] or 0) >= 12),
     (
@@ -135,6 +147,7 @@ def test_own_attributes_follow_the_built_in_ones_and_null_stays_null(own_client:
             "min_age_rating must not be above max_age_rating, got 9 and 8.5",
         ),
         ("match=both", "match must be any or all, got 'both'"),
+        ("match_tags=none", "match_tags must be any or all, got 'none'"),
         ("exclude_tags=", "each of exclude_tags must be of 1 to 100 characters"),
     ],
 )

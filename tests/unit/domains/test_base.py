@@ -59,7 +59,9 @@ def test_attributes_of_ones_own_come_after_ours_in_the_order_of_the_file(tmp_pat
         "tag_names",
         "rating",
     ]
-    assert domain.filter_parameters[-5:] == ("tags", "exclude_tags", "min_rating", "max_rating", "match")
+    assert domain.filter_parameters[-7:-2] == ("tags", "exclude_tags", "min_rating", "max_rating", "match")
+    assert domain.filter_parameters[-2:] == ("match_genre", "match_tags")
+    assert MEDIA.filter_parameters[-1] == "match", "there is only one set"
     assert domain.own[2].description == "Of five."
     assert (domain.returned_types("fetch_media") or [])[-4:] == [
         ("text[]",),
@@ -73,6 +75,7 @@ def test_attributes_of_ones_own_come_after_ours_in_the_order_of_the_file(tmp_pat
     ("text", "says"),
     [
         ("[x", "cannot be read as TOML"),
+        ('[match_genre]\nkind = "category"', "match_genre: requests have a parameter match_genre already"),
         ('x = "set"', "x: must be a table such as [x], with a kind"),
         ("[x]", "x: kind is missing; it must be one of set, category, number, text"),
         ('[x]\nkind = "sett"', "x: kind must be one of set, category, number, text, got 'sett'"),
