@@ -28,6 +28,7 @@ from recommender.diagnostics.findings import CONTRACT, Finding, Level
 from recommender.diagnostics.genres import check_stated_genres, genres_without_items
 from recommender.diagnostics.interaction_types import check_types
 from recommender.diagnostics.own_results import check_keys, check_popularity
+from recommender.diagnostics.pair_values import check_pair_values
 from recommender.diagnostics.statements import check_statements
 from recommender.diagnostics.structure import RoleName, check_structure
 from recommender.domains.base import Domain
@@ -143,6 +144,8 @@ class Check:
             yield Finding(Level.OK, name, about, f"not checked: {exc}")
         if name is DatabaseName.ENGAGEMENT and self._facts.types is not None:
             yield from check_types(self._facts.types, self._types, self._window_days, overlaid=overlaid)
+            if self._facts.types.has_worth:
+                yield from check_pair_values(inspection, self._types, window, overlaid=overlaid)
 
     def _check_genres(self) -> Iterator[Finding]:
         """Compare stated genres with those of items, unless an overlay reads either of them."""
