@@ -169,6 +169,11 @@ class CatalogRefresher:
         """The last load, if it is not used because it lacks too much; also before there is an index."""
         return self._held_back
 
+    @property
+    def failure(self) -> str:
+        """The error that the last load ended in, or empty; also before there is an index."""
+        return self._problems.failure
+
     def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
         """Return a mask of an index, false for items found to be gone since it was loaded."""
         return self._versions.existing(index)

@@ -50,6 +50,7 @@ class Status:
     `details_cached`: whether some details are cached, for outages of catalog_db. `stopped`: background
     threads that ended. `experiment_models`: the model that answers for each one named by experiments.
     `held_back`: a load of the catalog that lacks too much to be used, also if there is no index.
+    `load_failure`: the error that the last load of the catalog ended in, or empty.
     """
 
     databases: Mapping[DatabaseName, DatabaseState]
@@ -59,6 +60,7 @@ class Status:
     stopped: tuple[str, ...] = ()
     experiment_models: Mapping[str, ModelStatus] = field(default_factory=dict)
     held_back: HeldBack | None = None
+    load_failure: str = ""
 
     @property
     def readiness(self) -> Readiness:
@@ -107,6 +109,7 @@ class StatusReader:
                 name: _named_status(name, models) for name, models in self._experiment_models.items()
             },
             held_back=self._catalog.held_back,
+            load_failure=self._catalog.failure,
         )
 
 

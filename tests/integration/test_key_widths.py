@@ -68,7 +68,10 @@ def test_a_refresh_names_the_file_with_the_keys_once(
         assert eventually(lambda: "catalog_db/fetch_catalogue" in caplog.text, 30)
         # Loads that fail are repeated each second.
         time.sleep(3)
+        said = app.test_client().get("/ready").get_json()
     lines = [record for record in caplog.records if "catalog_db/fetch_catalogue" in record.message]
     assert [(line.levelname, line.exc_info) for line in lines] == [("ERROR", None)]
     assert "keys of 36 and 37 bytes" in lines[0].message
     assert "Traceback" not in caplog.text
+    assert (said["status"], said["catalogue"]) == ("unavailable", None)
+    assert said["load_failure"].startswith("catalog_db/fetch_catalogue returns keys of 36 and 37 bytes")

@@ -116,6 +116,14 @@ UNAVAILABLE: Examples = {
         model=ModelAnswer(name="live", version=None),
         load=_LOAD,
     ),
+    "own statement is wrong": ReadyAnswer(
+        status=Readiness.UNAVAILABLE,
+        databases=_ALL_UP,
+        catalogue=None,
+        load_failure="catalog_db/fetch_catalogue returns 5 columns, but 8 are declared",
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
     "started with an empty catalog": ReadyAnswer(
         status=Readiness.UNAVAILABLE,
         databases=_ALL_UP,

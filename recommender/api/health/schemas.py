@@ -105,6 +105,8 @@ class ReadyAnswer(TypedDict):
     """Null until it has been read once."""
     held_back: NotRequired[HeldBackAnswer]
     """Only if `catalogue` is null because what was read is not used."""
+    load_failure: NotRequired[str]
+    """Only if the last load of the catalog ended in an error: which. A database that is down is none."""
     model: ModelAnswer
     experiment_models: NotRequired[dict[str, ModelAnswer]]
     """Only if experiments name models: the model that answers for each, by that name. It has `refused` if the

@@ -36,6 +36,8 @@ def ready_of(status: Status, limiters: ConcurrencyLimits) -> ReadyAnswer:
         }
     if status.catalog is None and status.held_back is not None:
         answer["held_back"] = _held_back_of(status.held_back)
+    if status.load_failure:
+        answer["load_failure"] = status.load_failure
     if status.stopped:
         answer["stopped"] = list(status.stopped)
     return answer
