@@ -5,7 +5,7 @@ optional capabilities.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from recommender.catalog.index import CatalogIndex, LocatedHistory
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.entities import Blend, DatabaseName, History, VariantName
+from recommender.entities import Blend, DatabaseName, History, VariantName, Weights
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
@@ -284,6 +284,13 @@ class Choice:
     diversity: float = 0.0
     variants: tuple[VariantName, ...] = ()
     draft: "Draft | None" = None
+
+    def with_weights(self, weights: Weights) -> Self:
+        """Return a choice with other weights; of a draft, those of both rankings."""
+        draft = self.draft
+        if draft is not None:
+            draft = replace(draft, second=draft.second.with_weights(weights))
+        return replace(self, blend=replace(self.blend, weights=weights), draft=draft)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from recommender.entities import (
     Page,
     Preview,
     UserRecommendations,
-    Weights,
 )
 from recommender.errors import DatabaseUnavailableError
 from recommender.experiments.selection import ExperimentModels
@@ -192,14 +191,7 @@ def _choose(user: UserContext, request: Request) -> Choice:
     """Return how to rank a user's items. Requested weights take precedence over the model's."""
     choice = request.models.select(user)
     weights = request.options.weights
-    return choice if weights is None else _with_weights(choice, weights)
-
-
-def _with_weights(choice: Choice, weights: Weights) -> Choice:
-    draft = choice.draft
-    if draft is not None:
-        draft = replace(draft, second=_with_weights(draft.second, weights))
-    return replace(choice, blend=replace(choice.blend, weights=weights), draft=draft)
+    return choice if weights is None else choice.with_weights(weights)
 
 
 def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:

@@ -52,18 +52,22 @@ def test_users_are_won_by_the_team_with_more_items() -> None:
 
 
 def test_an_item_counts_once_by_its_first_positive_interaction() -> None:
-    found = read_interleaving(
-        RANKER,
-        [
-            exposure("u1", "x", "a", after_s=500),
-            exposure("u1", "x", "b", after_s=10),
-            exposure("u1", "x", "b", after_s=10),
-            exposure("u2", "x", "a", kind="DISLIKE"),
-        ],
-        SIGNER,
-        {"LIKE", "WATCH"},
-    )
-    assert (found.credits, found.wins, found.ties, found.refused) == ((0, 1), (0, 1), 0, 0)
+    rows = [
+        exposure("u1", "x", "a", after_s=500),
+        exposure("u1", "x", "b", after_s=10),
+        exposure("u1", "x", "b", after_s=10),
+        exposure("u2", "x", "a", kind="DISLIKE"),
+    ]
+    # Whatever the order in which they are read.
+    for exposures in (rows, rows[::-1]):
+        found = read_interleaving(RANKER, exposures, SIGNER, {"LIKE", "WATCH"})
+        assert (found.credits, found.wins, found.ties, found.refused) == ((0, 1), (0, 1), 0, 0)
+
+
+def test_an_interaction_may_be_older_than_its_token_by_what_clocks_differ() -> None:
+    rows = [exposure("u1", "x", "b", after_s=-299), exposure("u2", "x", "b", after_s=-301)]
+    found = read_interleaving(RANKER, rows, SIGNER, {"LIKE"})
+    assert (found.credits, found.refused) == ((0, 1), 1)
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,13 @@ def test_as_many_users_as_are_needed_have_a_power_of_80_percent() -> None:
     more = power.users_needed / 800
     grown = share_power((round(120 * more), round(130 * more)), (round(400 * more),) * 2)
     assert grown.reached == pytest.approx(0.8, abs=0.01)
-    assert share_power((120, 120), (400, 400)).users_needed is None
     assert preference_power((0, 0), 0).users_needed is None
+
+
+def test_without_a_difference_power_is_the_rate_of_false_alarms_for_any_number_of_users() -> None:
+    for power in (share_power((120, 120), (400, 400)), preference_power((9, 9), 3)):
+        assert power.reached == pytest.approx(0.05)
+        assert power.users_needed is None
 
 
 def test_a_comparison_among_several_has_less_power_and_needs_more_users() -> None:
