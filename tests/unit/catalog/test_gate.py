@@ -1,6 +1,7 @@
 """Which losses are held back, for how long, and when the catalog is checked again soon."""
 
 from recommender.catalog.gate import CatalogGate, HoldReason, LossGate
+from recommender.catalog.popularity import Popularity
 
 
 def gate(*counts: int) -> LossGate:
@@ -56,6 +57,24 @@ def test_a_first_count_and_a_loss_are_checked_again_until_they_are_steady() -> N
     assert found.unsettled
     assert [found.admits(100, moment) for moment in (2.0, 4.0)] == [True, True]
     assert not gate(100, 100, 85, 100, 100).unsettled
+
+
+def test_small_losses_and_growth_of_a_settled_count_are_not_checked_again() -> None:
+    assert not gate(1000, 1000, 995).unsettled
+    assert not gate(1000, 1000, 2000).unsettled
+
+
+def test_the_catalog_is_checked_again_until_each_of_its_counts_is_steady() -> None:
+    whole, half = (Popularity.of({"a": users}, active_users=100) for users in (100, 50))
+    found = CatalogGate(0.2, 60)
+    for now in (0.0, 2.0):
+        found.examine_items(10, 10, now, first=False)
+        assert found.unsettled
+    for now in (0.0, 2.0):
+        found.examine_popularity(whole, 10, now)
+    assert not found.unsettled
+    assert found.examine_popularity(half, 10, 4.0) is not None
+    assert found.unsettled
 
 
 def test_the_reason_names_what_is_missing() -> None:

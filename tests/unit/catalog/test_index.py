@@ -22,11 +22,13 @@ from recommender.catalog.attribute_values import values_of
 from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.index import build_index, index_of, window_start
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
+from recommender.databases.engagement_db import ItemCounts
 from recommender.domains.attributes import AttributeKind
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry, ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.ranking.genre_matching import count_matches
+from recommender.texts.id_table import IdTexts
 from recommender.texts.names import distinct_names
 
 
@@ -70,6 +72,12 @@ def test_the_typical_repeats_are_those_of_half_of_the_pairs() -> None:
     assert Popularity.of(users, 60, repeats={"a": 3, "b": 40, "c": 7}).typical_repeats == 3
     assert Popularity.of(users, 60, repeats={"b": 40, "c": 7}).typical_repeats == 1
     assert Popularity.of({}, 0).typical_repeats == 1
+
+
+def test_repeats_are_rounded_and_at_least_1() -> None:
+    counts = ItemCounts(IdTexts.of(["a", "b", "c", "d"]), np.array([3, 3, 3, 0]), np.array([7, 8, 1, 5]))
+    found = Popularity.of_counts(counts, 3, "-infinity")
+    assert found.repeats_of(["a", "b", "c", "d", "unknown"]).tolist() == [2, 3, 1, 1, 1]
 
 
 def test_items_outside_the_catalog_have_an_idf_and_new_ones_count_as_found_once() -> None:

@@ -4,6 +4,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pytest
+
+from recommender.catalog import index_versions
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.index_versions import IndexVersions, Loaded
 from recommender.catalog.popularity import Popularity
@@ -61,3 +65,36 @@ def test_a_switch_between_two_steps_of_another_thread_does_not_break_it() -> Non
     versions.schedule(Loaded(changed, 2.0, 2.0), time.monotonic() + 60.0)
     assert versions.is_waiting
     assert not versions.is_waiting
+
+
+def existing_after(*, load_began_at: float, asked_at: float) -> list[bool]:
+    """Return which items exist if one was found to be gone while the catalog was loaded again."""
+    versions, index = IndexVersions(keep_s=60.0), index_with(POPULARITY)
+    versions.schedule(Loaded(index, 1.0, 1.0), 0.0)
+    versions.mark_gone(index, np.array([0]), asked_at)
+    assert versions.existing(index).tolist() == [False]
+    versions.schedule(Loaded(index_with(POPULARITY), load_began_at, load_began_at), 0.0)
+    return list(versions.existing(index).tolist())
+
+
+def test_an_item_is_left_out_until_a_load_that_began_after_it_was_gone() -> None:
+    assert existing_after(load_began_at=2.0, asked_at=3.0) == [False]
+    assert existing_after(load_began_at=4.0, asked_at=3.0) == [True]
+
+
+def test_an_item_that_was_gone_before_the_last_load_began_is_not_left_out() -> None:
+    versions, index = IndexVersions(keep_s=60.0), index_with(POPULARITY)
+    versions.schedule(Loaded(index, 2.0, 2.0), 0.0)
+    versions.mark_gone(index, np.array([0]), 1.0)
+    assert versions.existing(index).tolist() == [True]
+
+
+def test_replaced_indexes_are_kept_up_to_a_number_of_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_versions, "_MAX_KEPT_ITEMS", 2)
+    versions = IndexVersions(keep_s=60.0)
+    indexes = [index_with(Popularity.of({"a": users}, active_users=9)) for users in range(1, 6)]
+    for loaded_at, index in zip((1.0, 2.0, 3.0, 4.0, 5.0), indexes, strict=True):
+        versions.schedule(Loaded(index, loaded_at, loaded_at), 0.0)
+    versions.drop_expired()
+    kept = [versions.find(index.version) is index for index in indexes]
+    assert kept == [False, False, True, True, True]

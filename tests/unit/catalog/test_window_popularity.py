@@ -95,9 +95,12 @@ def test_too_many_windows_at_a_time_are_postponed() -> None:
     go_on = threading.Event()
     engagement = Engagement(lambda: COUNTS if go_on.wait(5) else {})
     windows = popularity(engagement)
+    before = set(threading.enumerate())
     for days in range(1, 11):
         with pytest.raises(StillCountingError):
             ask(windows, days)
+    started = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert started == ["window popularity"] * 4
     go_on.set()
     assert ask_until(windows, 10) == COUNTS
 
@@ -205,6 +208,31 @@ def test_few_windows_are_kept() -> None:
     for days in (36_001, 34_001):
         ask(windows, days, index)
     assert engagement.asked == []
+
+
+def test_a_window_that_is_requested_all_the_time_stays() -> None:
+    engagement = Engagement(lambda: COUNTS)
+    windows = popularity(engagement)
+    ask_until(windows, 7)
+    for days in range(100, 110):
+        ask_until(windows, days)
+        assert ask(windows, 7) == COUNTS
+    assert len(engagement.asked) == 11
+
+
+def test_counts_in_the_order_of_the_index_count_towards_the_limit_in_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    item_ids = [f"{number:036}" for number in range(1_000)]
+    engagement = Engagement(lambda: dict.fromkeys(item_ids, 1))
+    windows, index = popularity(engagement), index_of(*item_ids)
+    # Enough for two windows, of which one is in the order of the index: 8 bytes more an item.
+    monkeypatch.setattr(window_popularity, "_MAX_KEPT_BYTES", 2 * 16_000 + 8_000)
+    for days in (1, 2):
+        ask_until(windows, days, index)
+    engagement.asked.clear()
+    ask_until(windows, 1, index)
+    assert len(engagement.asked) == 1
 
 
 def test_the_limit_in_bytes_applies_before_that_of_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
