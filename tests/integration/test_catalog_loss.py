@@ -143,6 +143,17 @@ def test_a_worker_with_nothing_cached_is_unavailable_while_the_catalog_is_empty(
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
 
 
+def test_a_catalog_that_a_request_finds_empty_is_loaded_again_soon(
+    live: FlaskClient, databases: Urls
+) -> None:
+    assert eventually(lambda: not get(live, NEW_USER)["degraded"])
+    # The counts are settled, so that the next load is minutes away.
+    assert eventually(lambda: catalog(live)["age_seconds"] > 4 * _LOOK_S)
+    change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
+    assert "catalog_db" in get(live, NEW_USER)["degraded"]
+    assert eventually(lambda: reason(live) == "empty", _SECONDS)
+
+
 def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, databases: Urls) -> None:
     user = Reference(databases).users[0]
     before = get(live, user, limit=30)
@@ -304,6 +315,10 @@ def test_after_a_mass_deletion_pages_are_full_while_anything_is_left(
         assert [run.name for run in statements if run.name.startswith("catalog_db")] == [
             "catalog_db.fetch_media"
         ], "what is gone is remembered"
+        # The index is the same, as its next load is held back. What exists must be read anew.
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (left[:300],))
+        assert ask(client) == left[300:320]
 
 
 def _by_popularity(reference: Reference) -> list[str]:

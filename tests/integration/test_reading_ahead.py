@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from recommender.databases.database import Database
 from recommender.databases.recording import StatementRun, recorded_statements
 from recommender.entities import Page
 from recommender.errors import NothingToRecommendFromError
-from recommender.serving.chunks import Chunk, ChunkReader
+from recommender.serving.chunks import Chunk, ChunkReader, ReadChunk
 from recommender.serving.recommendations import RecommendationService
 from tests.support.clients import PATIENT, running_client
 from tests.support.postgres import Urls
@@ -49,6 +50,24 @@ def test_the_next_users_of_a_batch_are_read_before_they_are_asked_for(
         *_, last = answers
     assert histories_read(runs) == 2
     assert last == alone
+
+
+def test_the_time_budget_of_users_read_ahead_pauses_until_they_are_asked_for(
+    service: RecommendationService, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = ChunkReader._read  # noqa: SLF001 - a caller as slow as below would take a minute
+
+    def read_a_minute_ago(self: ChunkReader, *arguments: Any) -> ReadChunk:
+        found = read(self, *arguments)
+        deadline = found.chunk.deadline.later_by(-60.0)
+        return found._replace(chunk=replace(found.chunk, deadline=deadline), read_at=found.read_at - 60.0)
+
+    answers = service.recommend([*_STRANGERS, user], _PAGE)
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkReader, "_read", read_a_minute_ago)
+        *_, last = answers
+    assert last.degraded == ()
+    assert last.items
 
 
 def test_the_next_users_of_a_stream_are_read_when_they_are_asked_for(
