@@ -10,7 +10,13 @@ from recommender.models.ease import Ease, EaseConfig
 from recommender.models.fitting import UNBOUNDED
 from recommender.models.item_knn import ItemKnn, ItemKnnConfig
 from recommender.models.item_weights import ItemWeightsModel
-from recommender.models.weight_arrays import ItemWeights, largest_of_rows, largest_weights
+from recommender.models.weight_arrays import (
+    ItemWeights,
+    TargetWeights,
+    largest_of_rows,
+    largest_weights,
+    weights_by_source,
+)
 from tests.support.datasets import ALL_TIME, context, dataset, index_of
 
 DATA = dataset({"u": ["a", "b"], "v": ["a", "b", "c"], "w": ["c", "d"], "x": ["a"]})
@@ -96,10 +102,10 @@ def test_negative_contributions_and_deleted_items_are_no_reasons() -> None:
     # Two of the three largest are not in the catalog any more. The third is still named.
     knn = ItemKnn(ItemKnnConfig(shrinkage=0.0))
     knn.fit(data)
-    smaller = index_of(dataset({"u": ["c", "d"]}))
+    smaller = index_of(dataset({"u": ["c", "d", "e"]}))
     (scores,) = knn.score([who], smaller, Deadline.after(1))
     told = knn.explain(who, scores, smaller.locate(["c"]), smaller, 1).contributions[0]
-    assert [smaller.item_ids[idx] for idx in told.item_idx.tolist()] == ["d"]
+    assert told.item_idx.tolist() == smaller.locate(["d"]).tolist()
 
 
 def test_only_the_latest_items_of_a_history_count() -> None:
@@ -121,6 +127,17 @@ def test_items_similar_to_a_rare_item_include_popular_ones() -> None:
     index = index_of(data)
     similar = model.similar_items("rare", index, ALL_TIME, Deadline.after(1))
     assert [index.item_ids[idx] for idx in similar.item_idx.tolist()] == ["p"]
+
+
+def test_similarities_are_above_0_and_at_most_1_whatever_the_weights() -> None:
+    none = TargetWeights(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+    to_a = TargetWeights(np.array([1, 2, 3], dtype=np.int32), np.array([1.5, -0.5, 0.25], dtype=np.float32))
+    model = Ease(EaseConfig())
+    model.use(weights_by_source(ITEMS, [to_a, none, none, none]))
+    index = index_of(DATA)
+    similar = model.similar_items("a", index, ALL_TIME, Deadline.after(1))
+    assert similar.item_idx.tolist() == index.locate(["b", "d"]).tolist()
+    assert similar.similarities.tolist() == [1.0, 0.25]
 
 
 def test_the_weights_furthest_from_0_are_kept_with_their_signs() -> None:

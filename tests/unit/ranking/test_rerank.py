@@ -62,9 +62,20 @@ def test_without_diversity_the_order_stays() -> None:
 
 
 def test_a_different_genre_moves_up() -> None:
-    scores, genres = np.array([1.0, 0.9, 0.8]), masks([0], [0], [1])
-    assert rerank_by_genres(scores, genres, 0.05, 3).tolist() == [0, 1, 2]
-    assert rerank_by_genres(scores, genres, 0.3, 3).tolist() == [0, 2, 1]
+    genres = masks([0], [0], [1])
+    # Only their ratios count.
+    for largest in (1.0, 0.1):
+        scores = largest * np.array([1.0, 0.9, 0.8])
+        assert rerank_by_genres(scores, genres, 0.05, 3).tolist() == [0, 1, 2]
+        assert rerank_by_genres(scores, genres, 0.3, 3).tolist() == [0, 2, 1]
+
+
+def test_rounding_errors_do_not_decide_and_small_differences_do() -> None:
+    genres = masks([0], [0], [1])
+    for difference, order in ((1e-14, [0, 1, 2]), (1e-8, [0, 2, 1])):
+        # 0.8 × 0.8 - 0.2 × 1 = 0.8 × 0.55
+        scores = np.array([1.0, 0.8, 0.55 + difference])
+        assert rerank_by_genres(scores, genres, 0.2, 3).tolist() == order
 
 
 def test_equal_items_keep_their_order() -> None:
