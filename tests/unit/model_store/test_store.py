@@ -223,6 +223,14 @@ def test_pruning_keeps_current_former_and_latest_versions(folder: Path) -> None:
     assert prune(folder, keep=0) == [found[5]]
 
 
+def test_pruning_keeps_the_version_that_a_rollback_left(folder: Path) -> None:
+    found = [publish_made_up(folder, POPULARITY, kept_versions=9) for _ in range(4)]
+    promote(folder, found[0])
+    assert rollback(folder) == found[3]
+    assert prune(folder, keep=0) == [found[1]]
+    assert left(folder) == [found[0], found[2], found[3]]
+
+
 def test_versions_that_cannot_be_removed_are_not_reported_as_removed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """The candidates suit the size of the data, the memory and the time."""
 
+import pytest
+
 from recommender.data.dataset import Dataset
 from recommender.evaluation.variants import Fit
 from recommender.models.registry import MODELS
@@ -23,10 +25,12 @@ def test_all_suitable_models_are_tried() -> None:
     assert not suited.left_out
 
 
-def test_models_that_need_many_users_are_left_out_if_there_are_few() -> None:
-    suited = suited_fits(data_of(49), GENEROUS, {})
-    assert models_of(suited.fits) == {"popularity", "content", "neighbours"}
-    assert set(suited.left_out) == set(MODELS) - models_of(suited.fits)
+def test_models_that_need_much_data_are_left_out_if_there_is_little() -> None:
+    few_pairs = dataset({f"{user:04}": [f"{user % 9}", "a"] for user in range(60)})
+    for data in (data_of(49), few_pairs):
+        suited = suited_fits(data, GENEROUS, {})
+        assert models_of(suited.fits) == {"popularity", "content", "neighbours"}
+        assert set(suited.left_out) == set(MODELS) - models_of(suited.fits)
 
 
 def test_a_model_that_needs_more_memory_is_left_out_with_the_reason() -> None:
@@ -47,7 +51,19 @@ def test_if_time_is_short_a_model_is_tried_once_or_not_at_all() -> None:
     assert slowest not in models_of(short.fits)
     assert "to learn" in short.left_out[slowest]
     once = suited_fits(data, GENEROUS, {}, search_s=estimates[quickest] * 1.5)
-    assert once.fits[0] == Fit(quickest)
+    assert once.fits == [Fit(quickest)]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.9])
+def test_all_fits_together_take_no_longer_than_the_time_limit(share: float) -> None:
+    data = data_of(100)
+
+    def seconds(fits: list[Fit]) -> float:
+        return sum(MODELS[fit.model].make({}).estimate(data).seconds for fit in fits)
+
+    limit_s = share * seconds(suited_fits(data, GENEROUS, {}).fits)
+    found = suited_fits(data, GENEROUS, {}, search_s=limit_s).fits
+    assert 0.0 < seconds(found) <= limit_s * (1 + 1e-9)
 
 
 def test_a_fit_names_hyperparameters_that_differ_from_their_defaults() -> None:
