@@ -12,6 +12,7 @@ import pytest
 
 from recommender.databases.connections import Connector
 from recommender.databases.database import Database
+from recommender.databases.pool import StatementPool
 from recommender.deadline import Deadline
 from recommender.demo.embedded import PostgresServer
 from recommender.entities import DatabaseName
@@ -151,6 +152,21 @@ def test_with_all_connections_busy_the_breaker_stays_closed(
         assert keep_asking(database, callers=6, seconds=3.0, each_s=0.2)
     assert "(no_connection)" in caplog.text
     assert _OPENED not in caplog.text
+
+
+def test_a_probe_does_not_wait_for_statements_that_have_ended(databases: Urls) -> None:
+    settings = settings_for(databases).databases
+    pool = StatementPool(ENGAGEMENT, Connector(ENGAGEMENT, settings), settings)
+    pool.open()
+    try:
+        deadline = Deadline.after(_LONG_S)
+        connection = pool.lend(deadline)
+        pool.read_on(connection, lambda lent: lent.execute("SELECT 1").fetchall())
+        assert pool.has_answered_since(deadline.started_at, deadline)
+        assert not pool.has_answered_since(time.monotonic(), deadline)
+        assert deadline.remaining_s
+    finally:
+        pool.close()
 
 
 @pytest.mark.parametrize("limit", ["the request's", "the server's"])
