@@ -55,6 +55,25 @@ def test_a_woken_thread_waits_only_the_shortest_pause() -> None:
         assert not done.acquire(timeout=0.2), "one wake is one run"
 
 
+def test_the_longest_pause_includes_the_shortest(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    has_waited = threading.Event()
+    thread = RepeatingThread("worker", lambda: Pause(0.25, 1.0), retry_s=0.01)
+
+    class Wake(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            thread.stop()
+            has_waited.set()
+            return True
+
+    monkeypatch.setattr(thread, "_wake", Wake())
+    thread.open()
+    assert has_waited.wait(5)
+    thread.close()
+    assert waits == [0.75]
+
+
 def test_close_ends_a_pause_at_once() -> None:
     for pause in (Pause(LONG_S, LONG_S), Pause(0.0, LONG_S)):
         ran = threading.Event()

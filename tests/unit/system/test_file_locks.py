@@ -79,6 +79,16 @@ def test_a_wait_for_a_lock_ends_in_the_given_error(tmp_path: Path) -> None:
         assert is_held(path)
 
 
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "lock", tmp_path / "elsewhere"
+    path.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="symbolic links"):
+        take_lock(path, 0.0)
+    assert not elsewhere.exists()
+    with holding(elsewhere, 0.0, TimeoutError()):
+        assert not is_held(path)
+
+
 def test_a_file_system_without_locks_is_named_and_keeps_no_file_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

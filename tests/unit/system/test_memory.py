@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recommender.system import memory
 from recommender.system.memory import FreedMemoryReturner, limit_bytes
 
 
@@ -21,6 +22,20 @@ def test_memory_is_returned_only_after_growth(monkeypatch: pytest.MonkeyPatch) -
     returner.look()
     assert trims == [0]
     assert len(grown) == 64_000_000
+
+
+def test_growth_counts_from_the_least_memory_since_the_last_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    size_mb, trims = 0, list[int]()
+    monkeypatch.setattr(memory, "private_bytes", lambda: size_mb * 1_000_000)
+    returner = FreedMemoryReturner()
+    monkeypatch.setattr(returner, "_trim", trims.append)
+    returned_at = []
+    for size_mb in (100, 120, 140, 50, 70, 90):
+        before = len(trims)
+        returner.look()
+        if len(trims) > before:
+            returned_at.append(size_mb)
+    assert returned_at == [100, 140, 90]
 
 
 def test_without_glibc_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
