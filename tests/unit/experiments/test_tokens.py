@@ -20,6 +20,11 @@ def test_a_token_says_what_was_signed_and_needs_no_escaping() -> None:
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
+def test_tokens_of_long_ids_are_read() -> None:
+    placement = PLACEMENT._replace(user_id="я" * 200, item_id="я" * 200)
+    assert SIGNER.read(SIGNER.sign(placement)) == placement
+
+
 def test_a_key_that_was_replaced_is_still_read_and_a_foreign_one_is_not() -> None:
     old = SIGNER.sign(PLACEMENT)
     rotated = TokenSigner([OTHER, KEY])
