@@ -168,7 +168,7 @@ def positive_pairs(interactions: Interactions) -> PositivePairs:
         pair_idx, counted.times, dislikes, len(keys)
     )
     # A pair without a dislike has a like or a watch.
-    chosen = ~disliked | (liked & liked_last)
+    chosen = ~disliked | liked_last
     steps = np.bincount(
         pair_idx, weights=np.where(dislikes, 0.0, np.rint(counted.values * _STEPS)), minlength=len(keys)
     )

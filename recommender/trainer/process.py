@@ -120,7 +120,6 @@ class Trainer:
             trigger,
             last_start=None if last is None else datetime.fromisoformat(last.started_at),
             is_published=self._is_published(),
-            now=now,
         )
         latest = read_runs(self._folder, _FAILURES_READ)
         failures = sum(1 for _ in takewhile(lambda run: run.outcome is TrainingOutcome.FAILED, latest))

@@ -16,19 +16,16 @@ class Timetable:
     Moments are in UTC; `seconds` are by the monotonic clock.
     """
 
-    def __init__(
-        self, trigger: BaseTrigger, *, last_start: datetime | None, is_published: bool, now: datetime
-    ) -> None:
+    def __init__(self, trigger: BaseTrigger, *, last_start: datetime | None, is_published: bool) -> None:
         """Continue after the last training.
 
         Args:
             trigger: the schedule.
             last_start: when the last training began, None if there was none.
             is_published: whether a model is published.
-            now: the present moment.
         """
         self._trigger = trigger
-        self._since = None if last_start is None else min(last_start, now)
+        self._since = last_start
         self._is_published = is_published
         # In a row, up to now.
         self._failures = 0
