@@ -16,6 +16,7 @@ from recommender.models.user_knn.similar_users import (
     most_similar,
     positive_items,
 )
+from recommender.models.user_knn.similarity import DAMPING
 
 WATCH = InteractionKind.WATCH.value
 
@@ -125,3 +126,11 @@ def test_similarities_that_are_equal_in_exact_arithmetic_tie() -> None:
     overlaps, sizes = np.array([5, 1, 3]) * unit, np.array([265, 1, 89])
     for top_k in (1, 2, 3):
         assert most_similar(overlaps, sizes, top_k).tolist() == [0, 1, 2][:top_k]
+
+
+def test_a_tie_at_the_cut_goes_to_the_first_user_whatever_the_rounding() -> None:
+    overlaps, sizes = np.array([1, 3]), np.array([5, 125])
+    # In exact arithmetic, both are 1 / sqrt(15).
+    first, second = overlaps / np.sqrt(sizes + DAMPING)
+    assert first < second
+    assert most_similar(overlaps, sizes, 1).tolist() == [0]
