@@ -20,11 +20,34 @@ _FORMAT = "%Y%m%dT%H%M%S.%fZ"
 # File with the latest reserved name, whose folder may be gone.
 _HIGHEST = ".highest"
 _TICK = timedelta(microseconds=1)
+# At the root of a volume with ext4, a folder that only root may list.
+_LOST_AND_FOUND = "lost+found"
 
 
 def is_version(name: str) -> bool:
     """Return whether a name has the form of a version's; other folders are never read or removed."""
     return VERSION.fullmatch(name) is not None and _time_of(name) is not None
+
+
+def model_folders(folder: Path) -> Iterator[Path]:
+    """Yield the folders that may hold versions, each once, also of models that this release does not know.
+
+    A link may lead to a model's folder on another disk.
+
+    Args:
+        folder: of all models.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    seen = set()
+    for home in sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path.name not in MODELS)):
+        real = home.resolve()
+        # The links that name the current versions lead to versions.
+        is_other = home.name == _LOST_AND_FOUND or is_version(real.name)
+        if home.is_dir() and not is_other and real not in seen:
+            seen.add(real)
+            yield home
 
 
 def versions_of(home: Path) -> list[str]:

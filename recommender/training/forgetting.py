@@ -32,7 +32,7 @@ from recommender.model_store.currents import (
 from recommender.model_store.folders import make_readable_folder, replace_text
 from recommender.model_store.publishing import ForgottenMeanwhileError, Publisher, publishing
 from recommender.model_store.shrinkage import find_shrinkage
-from recommender.model_store.versions import PARTIAL
+from recommender.model_store.versions import PARTIAL, model_folders
 from recommender.models.base import KeepsInteractions
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
@@ -169,22 +169,10 @@ def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
     """
     found = [
         (_current(home) or "", home.name)
-        for home in _homes(folder)
+        for home in model_folders(folder)
         if any(PARTIAL.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten)
     ]
     return [name for _, name in sorted(found)]
-
-
-def _homes(folder: Path) -> Iterator[Path]:
-    """Yield the folders that may hold versions, each once.
-
-    A link may lead to a model's folder on another disk, also of a model that this release does not know.
-    """
-    seen = set()
-    for home in sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path.name not in MODELS)):
-        if home.is_dir() and (real := home.resolve()) not in seen:
-            seen.add(real)
-            yield home
 
 
 def _stale_versions(home: Path, forgotten: Forgotten) -> list[str]:

@@ -14,7 +14,7 @@ from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.errors import ArtifactError, LoadError, one_line
 from recommender.model_store.artifact import Metadata, current_version, read_metadata
 from recommender.model_store.currents import VersionRef
-from recommender.model_store.versions import versions_of
+from recommender.model_store.versions import model_folders, versions_of
 from recommender.models.base import UserEmbeddings
 from recommender.models.registry import MODELS
 from recommender.training.publication import Publication, RecordPublication, record_nothing
@@ -119,10 +119,7 @@ def record_folder(url: str | None, folder: Path) -> None:
         return
     kept: dict[str, list[str]] = {}
     current = []
-    for home in folder.iterdir():
-        # A newer release may have made models of other names. A link of such a name leads to a known folder.
-        if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
-            continue
+    for home in model_folders(folder):
         kept[home.name] = versions_of(home)
         with suppress(ArtifactError):
             version = current_version(folder, home.name)

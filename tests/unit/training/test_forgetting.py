@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,22 @@ def test_a_model_of_a_newer_release_is_removed_from_the_disk_that_its_folder_is_
     assert forget(folder)[UNKNOWN].outcome is VersionOutcome.REMOVED
     assert not (disk / newer.version).exists()
     assert forget(folder) == {}, "nothing is left to do"
+
+
+def test_a_folder_of_the_file_system_that_only_root_may_list_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_made_up(folder, CONTENT)
+    (folder / "lost+found").mkdir()
+    iterdir = Path.iterdir
+
+    def of_others(path: Path) -> Iterator[Path]:
+        if path.name == "lost+found":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", of_others)
+    assert forget(folder).keys() == {CONTENT}
 
 
 def test_a_link_to_the_folder_of_another_model_is_not_a_model(folder: Path) -> None:
