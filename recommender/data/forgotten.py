@@ -136,7 +136,8 @@ class Forgotten:
         if not count or not len(self._fingerprints):
             return found
         width = len(keys) // count
-        candidates = np.flatnonzero(np.isin(self._fingerprints_of(keys, count), self._fingerprints))
+        known = np.isin(self._fingerprints_of(keys, count), self._fingerprints)
+        candidates = np.flatnonzero(known | _other_form_mask(keys, count))
         for idx in candidates.tolist():
             key = keys[idx * width : (idx + 1) * width]
             found[idx] = _id_of_key(key) in self
@@ -197,6 +198,16 @@ def _key_of_id(user_id: str) -> bytes | None:
     except (ValueError, OverflowError):
         text = user_id.encode()
         return text.ljust(_TEXT_BYTES) if len(text) <= _TEXT_BYTES else None
+
+
+def _other_form_mask(keys: bytes, count: int) -> NDArray[np.bool_]:
+    """Return which keys are texts that may also be an integer or a UUID: the list has its fingerprint."""
+    if len(keys) != count * _TEXT_BYTES:
+        return np.zeros(count, dtype=np.bool_)
+    characters = np.frombuffer(keys, dtype=np.uint8).reshape(count, -1)
+    is_of_integer = np.isin(characters, np.frombuffer(b"0123456789+-_ ", dtype=np.uint8)).all(axis=1)
+    is_of_uuid = np.isin(characters, np.frombuffer(b"0123456789abcdefABCDEF", dtype=np.uint8)).all(axis=1)
+    return np.asarray(is_of_integer | is_of_uuid)
 
 
 def _id_of_key(key: bytes) -> str:

@@ -110,7 +110,8 @@ def note_forgotten(folder: Path, user_ids: Iterable[str]) -> Forgotten:
                 # Another process has made the list meanwhile.
                 continue
             forgotten = replace(added, users={**known.users, **added.users})
-            if forgotten.state != known.state:
+            # Not only the ids: an earlier version had no fingerprints of texts.
+            if forgotten.users != known.users:
                 replace_text(folder / FILE, forgotten.to_json())
             return forgotten
 

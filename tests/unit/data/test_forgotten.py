@@ -69,6 +69,8 @@ _FORMS: dict[str, tuple[list[str], Callable[[str], bytes]]] = {
     "uuid": (USERS, lambda user_id: uuid.UUID(user_id).bytes),
     "integer": ([str(n) for n in range(1, 5_001)], lambda user_id: int(user_id).to_bytes(8, signed=True)),
     "text": ([f"user-{n}" for n in range(5_000)], lambda user_id: user_id.encode().ljust(32)),
+    "text of digits": ([str(n) for n in range(5_000)], lambda user_id: user_id.encode().ljust(32)),
+    "text like a uuid": ([f"{n:032x}" for n in range(5_000)], lambda user_id: user_id.encode()),
 }
 
 
