@@ -14,7 +14,7 @@ _KNOWN_FOR_S = 600.0
 
 @dataclass(slots=True)
 class _Fault:
-    """How often a statement has failed since it last succeeded; whether the server has refused it since."""
+    """A statement that has failed since it last succeeded. `refused`: a check has found it rejected."""
 
     query: Query
     failures: int = 0

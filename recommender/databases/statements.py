@@ -93,6 +93,9 @@ def would_run(connection: BoundedConnection, query: Query) -> bool:
     """Return whether the server plans a statement and lets it begin; it reads no rows.
 
     Unlike preparing, explaining checks the privileges, too, and leaves nothing behind in a pooled session.
+
+    Raises:
+        psycopg.Error: the server does not answer in time, or a lock is held.
     """
     try:
         with connection.transaction():
@@ -101,7 +104,9 @@ def would_run(connection: BoundedConnection, query: Query) -> bool:
                 b"EXPLAIN " + statement_for(connection, query.numbered), [None] * len(query.parameters)
             )
             _result(connection)
-    except psycopg.Error:
+    except psycopg.Error as exc:
+        if outcome_of(exc, connection_broken=connection.broken).may_be_an_outage:
+            raise
         return False
     return True
 
