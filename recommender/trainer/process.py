@@ -122,7 +122,7 @@ class Trainer:
             is_published=self._is_published(),
         )
         latest = read_runs(self._folder, _FAILURES_READ)
-        failures = sum(1 for _ in takewhile(lambda run: run.outcome is TrainingOutcome.FAILED, latest))
+        failures = sum(1 for _ in takewhile(lambda run: not run.has_decided, latest))
         if was_killed or failures:
             ended = now if was_killed or last is None else datetime.fromisoformat(last.ended_at)
             timetable.resume(max(1, failures), (now - ended).total_seconds(), time.monotonic())

@@ -45,7 +45,7 @@ class Timetable:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last training failed, so that the next one is its retry."""
+        """Whether the last training failed or published nothing yet, so that the next one is its retry."""
         return self._retry_at is not None
 
     def due(self, now: datetime, seconds: float) -> Trigger | None:
