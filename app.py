@@ -21,6 +21,7 @@ from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
 from recommender.api.headers import SecurityHeaders, refuse_other_hosts, register_cors
 from recommender.api.health.routes import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
+from recommender.api.id_paths import shown_rule
 from recommender.api.items.routes import items_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.models.routes import models_blueprint
@@ -90,9 +91,8 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
         app.register_blueprint(fragments)
     register_error_handlers(app)
     _guard(app, settings)
-    metrics.expect_errors_of(
-        {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")}
-    )
+    rules = {shown_rule(rule.rule) for rule in app.url_map.iter_rules()}
+    metrics.expect_errors_of(rule for rule in rules if rule.startswith("/api/"))
     # Outermost, so that answers of the other hooks are logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app

@@ -175,9 +175,11 @@ class Metrics:
             state.index_age.set(status.catalog.age_s)
             state.popularity_age.set(status.catalog.popularity_age_s)
             state.index_items.set(status.catalog.item_count)
-        for wanted in (status.model, *status.experiment_models.values()):
-            state.missing.labels(wanted.wanted).set(wanted.is_missing)
-            state.refused.labels(wanted.wanted).set(wanted.refused is not None and not wanted.is_missing)
+        for model_status in (status.model, *status.experiment_models.values()):
+            wanted, is_missing = model_status.wanted, model_status.is_missing
+            state.missing.labels(wanted).set(is_missing)
+            # A missing model of an experiment also has a refusal, for /ready.
+            state.refused.labels(wanted).set(model_status.refused is not None and not is_missing)
         model = (status.model.name, status.model.version or "")
         if model != self._model and self._model[0]:
             state.model.remove(*self._model)

@@ -81,9 +81,7 @@ class _Requests:
         self.filled_up = counter("marquee_filled_up_items_total", "Media returned with all scores 0")
         self.empty = counter("marquee_empty_answers_total", "Users whose first page was empty")
         broken_off = counter(
-            "marquee_streams_broken_off_total",
-            "Streams that ended before their last user",
-            "reason",
+            "marquee_streams_broken_off_total", "Streams that ended before their last user", "reason"
         )
         self.broken_off = functools.cache(broken_off.labels)
         # Open these series at 0: rate() misses the first event of a series that begins at 1.
