@@ -37,6 +37,8 @@ from recommender.observability.log_filters import LOG_FILTERS
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
 _IPV4 = 4
+# In place of an id, in the example request.
+_ANY_USER = "USER_ID"
 # PR_SET_PDEATHSIG of prctl(2).
 _STOP_WITH_PARENT = 1
 # By a name that no module in the current folder can shadow.
@@ -171,10 +173,7 @@ def _stopping_on_signals(
 
 
 def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[DatabaseName, str]) -> None:
-    """When the server answers, print its address, and an example request with a user of the demo.
-
-    On a terminal, also with a user of other databases.
-    """
+    """When the server answers, print its address and an example request."""
     host = _reachable(settings.http.host)
     if not _wait_until_it_answers(server, host, settings.http.port):
         return
@@ -183,8 +182,12 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
     if settings.http.explorer:
         click.echo(f"Explorer:           {address}/explorer")
     # A service manager would keep the id of a real user in its log.
-    if not settings.databases.are_configured or sys.stdout.isatty():
-        _show_user(_example_user(settings, urls), settings, address)
+    is_shown = not settings.databases.are_configured or sys.stdout.isatty()
+    user_id = _example_user(settings, urls) if is_shown else _ANY_USER
+    if user_id is None:
+        click.echo("engagement_db has no user to show, or does not answer; see the log.")
+    else:
+        _show_request(user_id, settings, address)
     if not settings.databases.are_configured:
         user, _, folder = urlsplit(urls[DatabaseName.USER]).netloc.partition("@")
         click.echo("For other commands, in another shell:")
@@ -192,11 +195,9 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
     click.echo("Stop with Ctrl-C.")
 
 
-def _show_user(user_id: str | None, settings: Settings, address: str) -> None:
-    if user_id is None:
-        click.echo("engagement_db has no user to show, or does not answer; see the log.")
-        return
-    click.echo(f"A user to try:      {user_id}")
+def _show_request(user_id: str, settings: Settings, address: str) -> None:
+    if user_id != _ANY_USER:
+        click.echo(f"A user to try:      {user_id}")
     key = '-H "Authorization: Bearer $KEY" ' if settings.access.api_keys else ""
     click.echo(f'\n  curl {key}"{address}/api/recommendations/{user_id}?limit=5"\n')
 
