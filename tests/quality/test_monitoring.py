@@ -114,8 +114,8 @@ def seconds(duration: str) -> int:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_alerts_begin_while_their_cause_lasts(rule: dict[str, Any]) -> None:
-    """A rate is above its limit for up to its window after the last event."""
+def test_alerts_of_rates_are_not_raised_by_a_single_moment(rule: dict[str, Any]) -> None:
+    """A rate stays above its limit for its window after the last event, so that `for` must be longer."""
     for window in re.findall(r"\brate\([^\[]*\[(\w+)\]", rule["expr"]):
         assert seconds(window) < seconds(rule["for"])
         assert seconds(window) >= 120, "two samples, if scraped each minute"
