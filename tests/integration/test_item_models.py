@@ -7,7 +7,7 @@ import pytest
 
 from recommender.model_store.trials import Trials
 from recommender.models.item_knn import ItemKnn
-from recommender.observability.log_filters import OutageFilter
+from recommender.observability.log_filters import RepetitionFilter
 from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -91,7 +91,7 @@ def test_live_sql_answers_if_a_model_fails_while_it_scores(
     said = f"model item_knn {version} failed, live answers"
     records = [record for record in caplog.records if record.getMessage() == said]
     assert len(records) == 6
-    outages = OutageFilter(clock=lambda: 0.0)
+    outages = RepetitionFilter(clock=lambda: 0.0)
     assert [outages.filter(record) for record in records] == [True] + [False] * 5
 
 

@@ -251,18 +251,17 @@ def test_serve_on_a_terminal_prints_a_user_who_is_not_forgotten(
     terminal, other_end = os.openpty()
     variables = {**url_variables(shared_databases), **light, "PORT": str(port), "MODEL_PATH": str(tmp_path)}
     users = []
-    for _ in range(2):
-        process = fork(["app.py"], environment(**variables), Path(os.ttyname(other_end)))
-        try:
-            printed = read_until(terminal, "Stop with Ctrl-C")
-        finally:
-            stop(process, signal.SIGTERM)
-        match = re.search(r"A user to try: +(\S+)", printed)
-        assert match is not None, printed
-        users.append(match[1])
-        note_forgotten(tmp_path, users)
-    os.close(terminal)
-    os.close(other_end)
+    with os.fdopen(terminal, "rb"), os.fdopen(other_end, "rb"):
+        for _ in range(2):
+            process = fork(["app.py"], environment(**variables), Path(os.ttyname(other_end)))
+            try:
+                printed = read_until(terminal, "Stop with Ctrl-C")
+            finally:
+                stop(process, signal.SIGTERM)
+            match = re.search(r"A user to try: +(\S+)", printed)
+            assert match is not None, printed
+            users.append(match[1])
+            note_forgotten(tmp_path, users)
     assert users[0] != users[1]
 
 

@@ -30,7 +30,7 @@ _JOIN_S = 30.0
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_COMMAND_PATIENCE_S", _SHORT_S, raising=False)
+    monkeypatch.setattr(connections, "_COMMAND_PATIENCE_S", _SHORT_S)
     monkeypatch.setattr(database_module, "_STREAM_ROWS", 20)
 
 
@@ -91,7 +91,7 @@ def test_a_statement_without_an_end_is_given_up_and_cancelled(
 def test_a_read_does_not_wait_for_a_lock_that_is_not_released(
     databases: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "_LONGEST_LOCK", "1s", raising=False)
+    monkeypatch.setattr(database_module, "_LONGEST_LOCK", "1s")
     with psycopg.connect(databases[ENGAGEMENT]) as connection, opened(databases) as database:
         connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
         assert "lock timeout" in failure_of(lambda: list(database.stream("stream_users")))

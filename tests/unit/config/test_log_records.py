@@ -18,7 +18,7 @@ from recommender.databases.outcomes import StatementOutcome
 from recommender.entities import DatabaseName
 from recommender.observability.log_filters import (
     LOG_FILTERS,
-    OutageFilter,
+    RepetitionFilter,
     RequestIdFilter,
     RequestTextFilter,
 )
@@ -113,7 +113,7 @@ def test_a_warning_about_a_database_passes_once_in_five_seconds_and_the_next_cou
     None
 ):
     now = 1000.0
-    outages = OutageFilter(clock=lambda: now)
+    outages = RepetitionFilter(clock=lambda: now)
     passed = [outages.filter(record(FAILED, USER, "query", SLOW, f"why {number}")) for number in range(10)]
     assert passed == [True] + [False] * 9
     now += 4.9
@@ -130,7 +130,7 @@ def test_a_warning_about_a_database_passes_once_in_five_seconds_and_the_next_cou
 
 
 def test_other_databases_other_words_and_other_loggers_are_not_held_back() -> None:
-    outages = OutageFilter()
+    outages = RepetitionFilter()
     assert all(
         outages.filter(each)
         for each in (
@@ -151,7 +151,7 @@ def test_other_databases_other_words_and_other_loggers_are_not_held_back() -> No
 
 
 def test_a_failing_model_passes_once_in_five_seconds_for_each_version_and_kind_of_error() -> None:
-    outages = OutageFilter()
+    outages = RepetitionFilter()
 
     def passes(*subject: str) -> bool:
         entry = record("model %s %s failed", "ease", "1", level=logging.ERROR)
@@ -165,7 +165,7 @@ def test_a_failing_model_passes_once_in_five_seconds_for_each_version_and_kind_o
 
 
 def test_lines_about_no_database_and_lines_that_are_no_warnings_always_pass() -> None:
-    outages = OutageFilter()
+    outages = RepetitionFilter()
     for _ in range(3):
         assert outages.filter(record("a request failed"))
         assert outages.filter(record("%s is back", USER, level=logging.INFO))

@@ -100,7 +100,7 @@ def test_a_trainer_that_fails_after_a_long_life_is_logged_and_reported_until_the
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(supervisors, "_SHORT_LIFE_S", 0.5)
+    monkeypatch.setattr(supervisors, "_PROVEN_AFTER_S", 0.5)
     program.write(f"sleep 1; {FAILING}")
     supervisor.open()
     wait_until(lambda: program.starts >= 1)
@@ -123,7 +123,7 @@ def test_a_trainer_that_ends_without_an_error_is_started_again_soon(
 def test_nothing_is_blocked_once_another_process_has_a_trainer_that_does_not_end_at_once(
     program: Program, supervisor: TrainerSupervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisors, "_SHORT_LIFE_S", 2.0)
+    monkeypatch.setattr(supervisors, "_PROVEN_AFTER_S", 2.0)
     program.write(FAILING)
     supervisor.open()
     wait_until(lambda: supervisor.is_blocked)
