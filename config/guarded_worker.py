@@ -80,7 +80,7 @@ class Exchange:
         self._waits_until = None
 
     def let_body_wait(self, request: Any) -> None:
-        """Send 100 Continue only when the body of this request of Gunicorn's is read.
+        """Send 100 Continue only when the body of this request is read; `request` is Gunicorn's.
 
         If it is not, close the connection: the client may send either the body or its next request.
         """

@@ -41,8 +41,12 @@ def make_temporary_folder(purpose: FolderPurpose) -> LockedFolder:
         # Gets its name once it is locked: another process that starts now must not find it free.
         new_lock = folder / f"{_LOCK}-new"
         descriptor = os.open(new_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        new_lock.rename(folder / _LOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            new_lock.rename(folder / _LOCK)
+        except OSError:
+            os.close(descriptor)
+            raise
         return LockedFolder(folder, descriptor)
     return LockedFolder(folder, None)
 
@@ -95,6 +99,6 @@ def _free_lock(folder: Path) -> Iterator[None]:
 
 
 def _locks_of(folder: Path) -> list[Path]:
-    """Return the lock file of a folder, or else, as a cleaner of old files may remove it, the workers'."""
+    """Return the lock file of a folder, or those of its workers: a cleaner may have removed the first."""
     own = folder / _LOCK
     return [own] if own.exists() else list(folder.glob(_LOCKS_OF_WORKERS)) or [own]

@@ -17,7 +17,7 @@ class IdConverter(BaseConverter):
 
 
 def id_rule(blueprint: Blueprint, rule: str, **forms: IdForm) -> str:
-    """Return a URL rule in which parameters match ids of these forms, with slashes if a form admits them.
+    """Return a URL rule whose parameters may hold slashes where the form of their ids admits them.
 
     Servers decode `%2F` before a rule is matched, so that such an id looks like several parts of the path. If
     the form admits no slash, the rule stays as it is: paths below it do not exist.

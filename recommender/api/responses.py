@@ -20,8 +20,13 @@ def json_response(payload: Mapping[str, object], status: int = 200) -> Response:
 
 def moved_to(location: str) -> BaseResponse:
     """Return a permanent redirect to another path, with the query of the request."""
+    return redirect(with_query(location), HTTPStatus.PERMANENT_REDIRECT)
+
+
+def with_query(path: str) -> str:
+    """Return a path with the query of the request."""
     query = request.query_string.decode(errors="replace")
-    return redirect(f"{location}?{query}" if query else location, HTTPStatus.PERMANENT_REDIRECT)
+    return f"{path}?{query}" if query else path
 
 
 def call_when_sent(response: Response, on_sent: Callable[[], None]) -> Response:

@@ -89,9 +89,7 @@ class CatalogColumns:
 
 def columns_of(entries: Iterable[CatalogEntry], domain: Domain) -> CatalogColumns:
     """Return items as columns; see `CatalogColumns.add`."""
-    columns = CatalogColumns(domain)
-    columns.add(list(entries))
-    return columns
+    return columns_in_chunks([list(entries)], domain)
 
 
 def columns_in_chunks(chunks: Iterable[Sequence[CatalogEntry]], domain: Domain) -> CatalogColumns:

@@ -46,8 +46,9 @@ class LoadSchedule:
         Args:
             started: when it began.
             settled: whether the next one may wait for the usual time.
-            failed: whether it could not be completed. Then the pause grows from failure to failure, up to the
-                usual time: what failed may have read whole tables.
+            failed: whether it could not be completed. What failed may have read whole tables, so the pause
+                grows with each failure in a row from the duration of the load to 16 times that, but not
+                beyond the usual time.
         """
         now = time.monotonic()
         self._failures = self._failures + 1 if failed else 0

@@ -139,7 +139,7 @@ class CatalogRefresher:
         loaded = self._versions.current()
         if loaded is not None:
             return loaded.index
-        if self._held_back is not None and self._held_back.reason is HoldReason.EMPTY:
+        if self.held_back is not None and self.held_back.reason is HoldReason.EMPTY:
             raise EmptyCatalogError
         raise NothingToRecommendFromError
 
@@ -161,13 +161,9 @@ class CatalogRefresher:
         return None if loaded is None else status_of(loaded, self._problems, self._refresh_seconds)
 
     @property
-    def _held_back(self) -> HeldBack | None:
-        return self._problems.held_back
-
-    @property
     def held_back(self) -> HeldBack | None:
         """The last load, if it is not used because it lacks too much; also before there is an index."""
-        return self._held_back
+        return self._problems.held_back
 
     @property
     def failure(self) -> str:
@@ -274,7 +270,7 @@ class CatalogRefresher:
         finally:
             self._first_attempt_done.set()
             # Until there is an index, requests get errors, so the databases are read again soon.
-            failed = self._problems.is_failure and self._versions.current() is not None
+            failed = self._problems.is_incomplete and self._versions.current() is not None
             self._schedule.plan(started, settled=complete and not self._gate.unsettled, failed=failed)
 
     def _fail(self, reason: str, *, announced: bool) -> None:
@@ -285,7 +281,7 @@ class CatalogRefresher:
         try:
             columns = self._catalog_db.read_catalog(partial(columns_in_chunks, domain=self._domain))
         except DatabaseUnavailableError as exc:
-            problems = LoadProblems(self._held_back, (exc.database,))
+            problems = LoadProblems(self.held_back, (exc.database,))
             self._keep_index(problems, announced=announced)
             return False
         loaded = self._versions.current()
@@ -336,7 +332,7 @@ class CatalogRefresher:
         shared.announce(self._announcement)
 
     def _note(self, problems: LoadProblems) -> None:
-        before, self._problems = self._held_back, problems
+        before, self._problems = self.held_back, problems
         held_back = problems.held_back
         if held_back is not None and (before is None or before.reason is not held_back.reason):
             logger.warning(

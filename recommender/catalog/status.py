@@ -26,14 +26,9 @@ class LoadProblems:
     failure: str = ""
 
     @property
-    def failed(self) -> bool:
-        """Whether it ended in an error."""
-        return bool(self.failure)
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the load could not be completed; a loss that is held back is none."""
-        return self.failed or bool(self.unread)
+    def is_incomplete(self) -> bool:
+        """Whether not all was read; what was read and is held back does not count."""
+        return bool(self.failure or self.unread)
 
 
 NO_PROBLEMS = LoadProblems()
@@ -71,6 +66,6 @@ def status_of(loaded: Loaded, problems: LoadProblems, refresh_seconds: float) ->
         popularity_age_s=now - loaded.counted_at,
         held_back=problems.held_back,
         unread=problems.unread,
-        failed=problems.failed,
+        failed=bool(problems.failure),
         outdated=bool(problems.unread) and oldest_s > _OUTDATED_INTERVALS * refresh_seconds,
     )

@@ -21,7 +21,7 @@ from recommender.errors import DatabaseUnavailableError, LoadError, one_line
 from recommender.models.fitting import Fitting
 from recommender.texts.ids import IdForm
 from recommender.training.forgetting import RemovalResult, VersionOutcome, note_forgotten, remake_models
-from recommender.training.publication_records import record_folder
+from recommender.training.publication_records import match_records_to_folder
 
 _NOT_ALL = 3
 _SHOWN_INVALID = 3
@@ -66,7 +66,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         raise click.UsageError("no id is given: give USER, or --file.")
     note_forgotten(settings.models.model_path, user_ids)
     click.echo(f"Noted {len(user_ids):,} users: their interactions are ignored from the next request on.")
-    # Killed replays leave models there.
+    # A killed `evaluate --as-of` leaves a model with the ids of users.
     remove_abandoned_folders()
     _print_unknown(settings, user_ids)
     # First, so that the users are gone before new versions are recorded.
@@ -163,7 +163,7 @@ def _outcome_in_words(result: RemovalResult) -> str:
 def _match_records(settings: Settings) -> bool:
     """Let recommendation_db hold the versions on disk only; return false if it does not answer."""
     try:
-        record_folder(settings.databases.recommendation_url, settings.models.model_path)
+        match_records_to_folder(settings.databases.recommendation_url, settings.models.model_path)
     except LoadError as exc:
         click.echo(
             "recommendation_db may still hold data of these users, in versions that are removed: "

@@ -45,7 +45,7 @@ _COMMAND_CONNECT_TIMEOUT_S = 10
 _COMMAND_PATIENCE_S = 3_600.0
 # How much longer than a statement's own timeout the network may take before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
-# When the kernel asks a silent host for a sign of life. It gives one however long a statement takes.
+# When the kernel asks a silent host for a sign of life, which a live one gives during a long statement.
 _PROBE_AFTER_S = 5
 _PROBE_EVERY_S = 2
 # A host that vanished is noticed after 11 s, not after the kernel's 15 minutes.
@@ -96,7 +96,7 @@ class BoundedConnection(psycopg.Connection[Row]):
     """Wait for the server at most until the connection's deadline, if it has one, on any network."""
 
     deadline: Deadline | None = None
-    # For each wait, if there is no deadline.
+    # The limit of each wait if there is no deadline; None for no limit.
     patience_s: float | None = None
 
     def __init__(self, pgconn: AnyPGconn, row_factory: RowFactory[Row] = tuple_row) -> None:

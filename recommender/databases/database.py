@@ -52,7 +52,7 @@ _CONFLICT_PAUSE_S = 0.005
 _FREE_TO_SEND = 2
 # How long a transaction of several reads may be idle between two reads.
 _LONGEST_PAUSE = "1h"
-# How long reads of commands wait for a lock, which a session may have left open.
+# How long reads of commands wait for a lock, which an idle transaction may hold.
 _LONGEST_LOCK = "5min"
 # A database with a statement that takes longer counts as slow.
 _SLOW_S = 0.5
@@ -131,7 +131,8 @@ class Database:
     def state(self) -> DatabaseState:
         """Return how the last statement went.
 
-        It is down before the first one, while the breaker is open, and while any statement keeps failing.
+        It is down before the first one, while the breaker is open, and after any statement has failed by a
+        fault, until that statement succeeds or a check finds that the server accepts it.
         """
         return self._state if self._may_query and not self._faulty else DatabaseState.DOWN
 

@@ -92,15 +92,17 @@ class Inspection:
         with self._transaction(), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
 
-    def column(self, query: Query, place: int, parameters: Mapping[str, object], row_limit: int) -> list[Any]:
+    def column(
+        self, query: Query, column_idx: int, parameters: Mapping[str, object], row_limit: int
+    ) -> list[Any]:
         """Run one of the service's statements and return a column of its first rows."""
         with self._streamed(query, parameters) as cursor:
-            return [row[place] for row in cursor.fetchmany(row_limit)]
+            return [row[column_idx] for row in cursor.fetchmany(row_limit)]
 
-    def widths(self, query: Query, place: int, parameters: Mapping[str, object]) -> set[int | None]:
+    def widths(self, query: Query, column_idx: int, parameters: Mapping[str, object]) -> set[int | None]:
         """Run one of the service's statements and return the different lengths of a column, None for NULL."""
         with self._streamed(query, parameters) as cursor:
-            return {None if row[place] is None else len(row[place]) for row in cursor}
+            return {None if row[column_idx] is None else len(row[column_idx]) for row in cursor}
 
     @contextmanager
     def _streamed(

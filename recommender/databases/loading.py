@@ -62,7 +62,7 @@ class WritableDatabase:
                 f"{self.name}: {str(exc).strip()} "
                 f"Check that it runs, and that {_setting(self.name)} has its address and role."
             ) from exc
-        self.be_patient(self._longest_wait_s)
+        self.set_longest_wait(self._longest_wait_s)
         return self
 
     def __exit__(
@@ -73,7 +73,7 @@ class WritableDatabase:
     ) -> None:
         self._connection.close()
 
-    def be_patient(self, longest_wait_s: float | None) -> None:
+    def set_longest_wait(self, longest_wait_s: float | None) -> None:
         """Set `longest_wait_s` anew, for what follows."""
         self._connection.longest_wait_s = longest_wait_s
 

@@ -11,7 +11,7 @@ from recommender.entities import DatabaseName
 
 @contextmanager
 def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator[Database]:
-    """Yield an open database without a statement timeout in the server; this process waits for an hour.
+    """Yield an open database without a statement timeout. Each wait for rows ends after an hour.
 
     Raises:
         SettingsError: no databases are configured.

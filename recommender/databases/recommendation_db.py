@@ -11,9 +11,10 @@ from recommender.errors import LoadError
 
 NAME = "recommendation_db"
 
-# As in the rollback of the migrations. Someone may have left a transaction open.
+# A session may have left a transaction open. 0001_create_tables.rollback.sql has the same limit.
 LOCK_TIMEOUT = "10s"
-# A pooler or a server may accept a session, and then hang. Longer than it waits for a lock.
+# A pooler or a server may accept a session, and then hang. Must exceed LOCK_TIMEOUT: a server that waits
+# for a lock sends nothing either.
 _ANSWER_S = 30.0
 # How long statements on the embeddings of millions of users may take.
 _MANY_ROWS_S = 600.0
@@ -96,7 +97,7 @@ class RecommendationDatabase:
         try:
             with writable(self._url) as database, database.transaction(lock_timeout=LOCK_TIMEOUT):
                 # Now it is known to answer.
-                database.be_patient(_MANY_ROWS_S)
+                database.set_longest_wait(_MANY_ROWS_S)
                 yield database
         except LoadError as exc:
             if isinstance(exc.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):

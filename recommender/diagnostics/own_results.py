@@ -1,4 +1,4 @@
-"""Checks of what statements of the app's own return: can the service use their binary ids and counts?"""
+"""Checks of the rows of statements in SQL_PATH: can the service use their binary ids and counts?"""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -26,7 +26,7 @@ def check_keys(
     *,
     overlaid: Collection[str],
 ) -> Iterator[Finding]:
-    """Yield findings on the binary ids of statements replaced in SQL_PATH; they were found to prepare."""
+    """Yield findings on the binary ids of statements replaced in SQL_PATH; the server must accept them."""
     statement = {DatabaseName.CATALOG: "fetch_catalogue", DatabaseName.ENGAGEMENT: "fetch_histories"}.get(
         name
     )

@@ -53,12 +53,12 @@ class RequestTextFilter(logging.Filter):
         return True
 
 
-class OutageFilter(logging.Filter):
-    """Passes equal warnings about a database or a model once in 5 s; the next states how many were dropped.
+class RepetitionFilter(logging.Filter):
+    """Passes equal warnings and errors once in 5 s; the next one states how many were dropped.
 
-    In an outage, or while a model fails, every request logs the same. Warnings are equal if logger, message,
-    database, statement and outcome are, whatever the reason that the driver gives. Those about a model name
-    what makes them equal in the attribute `subject`.
+    In an outage, or while a model fails, every request logs the same. Records about a database are equal if
+    logger, message, database, statement and outcome are: the driver's reason may differ. Records with the
+    attribute `subject` are equal if logger, message and `subject` are. All others pass.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -108,7 +108,7 @@ def _subject_of(record: logging.LogRecord) -> tuple[str, ...]:
 
 # By name, for `config.logging.logging_config`.
 LOG_FILTERS: Final[Mapping[str, Callable[[], logging.Filter]]] = {
-    "outage": OutageFilter,
+    "outage": RepetitionFilter,
     "request_text": RequestTextFilter,
     "request_id": RequestIdFilter,
 }

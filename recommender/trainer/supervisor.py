@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 2.0
 _BLOCKED_LOOK_S = 30.0
-# Failures are forgotten once a trainer has run for so long: longer than until its first look for new
-# interactions, so that one that fails in each look does not seem to work.
-_SHORT_LIFE_S = 360.0
+# A trainer that has run for so long works, and earlier failures are forgotten. It must exceed
+# `_GROWTH_LOOK_S` of the trainer, after which one that cannot read the databases fails.
+_PROVEN_AFTER_S = 360.0
 _LONGEST_PAUSE_S = 600.0
 
 
@@ -88,7 +88,7 @@ class TrainerSupervisor:
         return Pause(_LOOK_S, _LOOK_S)
 
     def _while_it_runs(self) -> Pause:
-        if time.monotonic() - self._started_at >= _SHORT_LIFE_S:
+        if time.monotonic() - self._started_at >= _PROVEN_AFTER_S:
             self._failures = 0
         return Pause(_LOOK_S, _LOOK_S)
 
@@ -96,7 +96,7 @@ class TrainerSupervisor:
         """Forget failures once another worker or host has held the lock for long: its trainer works."""
         if self._held_since is None:
             self._held_since = time.monotonic()
-        elif time.monotonic() - self._held_since >= _SHORT_LIFE_S:
+        elif time.monotonic() - self._held_since >= _PROVEN_AFTER_S:
             self._failures = 0
 
     def _after_failure(self, status: int) -> Pause:

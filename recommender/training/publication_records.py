@@ -102,7 +102,7 @@ def record_removed(
         )
 
 
-def record_folder(url: str | None, folder: Path) -> None:
+def match_records_to_folder(url: str | None, folder: Path) -> None:
     """Delete the rows of all versions that have no folder, and record the current version of each model.
 
     A current version that is not recorded yet is recorded without embeddings. Rows of models without a folder

@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from recommender.api.concurrency import OverloadedError
 from recommender.api.errors import BadRequestError, add_challenges
+from recommender.api.responses import with_query
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError, UnknownItemError
 
 logger = logging.getLogger(__name__)
@@ -52,9 +53,7 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
 
 def _relative_address() -> str:
     # Without a slash at the start: after two, browsers read a host name.
-    path = quote(request.path.lstrip("/"))
-    query = request.query_string.decode(errors="replace")
-    return f"{path}?{query}" if query else path
+    return with_query(quote(request.path.lstrip("/")))
 
 
 def _bad_request(exc: BadRequestError) -> Response:

@@ -30,7 +30,7 @@ SELECT
     coalesce(sum(i.row_count) FILTER (WHERE i.is_recent AND i.worth = 'some'), 0)::bigint
         AS recent_worth_count,
     coalesce(sum(i.row_count) FILTER (WHERE i.worth = 'unusable'), 0)::bigint AS unusable_count,
-    count(i.half_stars) FILTER (WHERE i.is_recent AND i.row_count >= 0.01 * i.rows_alike) AS star_count
+    count(i.half_stars) FILTER (WHERE i.is_recent AND i.row_count >= 0.01 * i.type_rows) AS star_count
 FROM (
     SELECT
         v.type,
@@ -38,7 +38,7 @@ FROM (
         v.worth,
         v.half_stars,
         count(*) AS row_count,
-        sum(count(*)) OVER (PARTITION BY v.type, v.is_recent) AS rows_alike
+        sum(count(*)) OVER (PARTITION BY v.type, v.is_recent) AS type_rows
     FROM (
         SELECT
             r.type::text AS type,

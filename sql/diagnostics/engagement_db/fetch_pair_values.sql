@@ -13,17 +13,17 @@
 --   largest float8         the largest sum of a pair
 --   typical float8         the median of the sums of pairs
 -- Index: interaction_pkey, where a view passes it through
--- Why: the latest rows are a sample that has all repetitions of a pair within its time, as a sample of pages has not.
+-- Why: the latest rows hold all repetitions of a pair in their time. A sample of pages would miss most of them.
 SELECT
     count(*) AS pair_count,
     coalesce(sum(ranked.pair_value), 0) AS total_value,
-    coalesce(sum(ranked.pair_value) FILTER (WHERE ranked.place <= 0.01 * ranked.pairs), 0) AS top_value,
+    coalesce(sum(ranked.pair_value) FILTER (WHERE ranked.pair_rank <= 0.01 * ranked.pairs), 0) AS top_value,
     coalesce(max(ranked.pair_value), 0) AS largest,
     coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY ranked.pair_value), 0) AS typical
 FROM (
     SELECT
         pair.pair_value,
-        row_number() OVER (ORDER BY pair.pair_value DESC) AS place,
+        row_number() OVER (ORDER BY pair.pair_value DESC) AS pair_rank,
         count(*) OVER () AS pairs
     FROM (
         SELECT sum(r.interaction_value::double precision) AS pair_value
