@@ -91,11 +91,16 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
         app.register_blueprint(fragments)
     register_error_handlers(app)
     _guard(app, settings)
-    rules = {shown_rule(rule.rule) for rule in app.url_map.iter_rules()}
-    metrics.expect_errors_of(rule for rule in rules if rule.startswith("/api/"))
+    _expect_errors(app, metrics)
     # Outermost, so that answers of the other hooks are logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
+
+
+def _expect_errors(app: Flask, metrics: Metrics) -> None:
+    """Open the series of the API's errors, under the names that requests are counted by."""
+    rules = {shown_rule(rule.rule) for rule in app.url_map.iter_rules()}
+    metrics.expect_errors_of(rule for rule in rules if rule.startswith("/api/"))
 
 
 def _concurrency_limits(http: HttpSettings, requests: RequestSettings) -> ConcurrencyLimits:

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of commands."""
+"""Fixtures of the tests of commands, and a database that hangs."""
 
 import json
 import re
@@ -23,6 +23,15 @@ from recommender.trainer import candidates
 from tests.support.checks import PASSWORD, Checker, Report, change
 from tests.support.commands import Run, runner
 from tests.support.postgres import Urls
+from tests.support.proxy import HangingProxy, hanging_proxy
+
+
+@pytest.fixture
+def proxy(server: PostgresServer) -> Iterator[HangingProxy]:
+    """Stand between clients and PostgreSQL, and hang when told to."""
+    info = server.get_postmaster_info()
+    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.integration.test_fallbacks import (
 )
 from tests.support.clients import NO_CAPS, get, healthy_answer, ids, post_batch, running_client
 from tests.support.postgres import Outage, Urls
-from tests.support.proxy import HangingProxy, hanging_proxy
+from tests.support.proxy import HangingProxy
 from tests.support.reference import Reference
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
@@ -34,13 +34,6 @@ _SLACK_S = 1.0
 # Between requests, which leaves the cores to others.
 _PAUSE_S = 0.05
 _TABLES = {USER: "tb_user_genre", CATALOG: "medias", ENGAGEMENT: "interaction"}
-
-
-@pytest.fixture
-def proxy(server: PostgresServer) -> Iterator[HangingProxy]:
-    info = server.get_postmaster_info()
-    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
-        yield proxy
 
 
 def behind(proxy: HangingProxy, urls: Urls, name: DatabaseName) -> Urls:

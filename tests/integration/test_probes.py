@@ -51,13 +51,6 @@ def sleeping(tmp_path: Path) -> Path:
     return overlay(tmp_path, "search_users(prefix, top_k)", _SLEEP)
 
 
-@pytest.fixture
-def proxy(server: PostgresServer) -> Iterator[HangingProxy]:
-    info = server.get_postmaster_info()
-    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
-        yield proxy
-
-
 def sleep(database: Database, seconds: float, deadline_s: float = _LONG_S) -> None:
     database.fetch("search_users", Deadline.after(deadline_s), prefix=str(seconds), top_k=1)
 

@@ -24,6 +24,7 @@ from recommender.training.train import train
 from tests.support.commands import Result, runner
 from tests.support.datasets import dataset
 from tests.support.postgres import Urls, maintenance
+from tests.support.statements import execute, rows
 
 Run = Callable[..., Result]
 # Trains quickly: no kernels, and few factors.
@@ -59,11 +60,6 @@ def run(
     monkeypatch.setenv("MODEL_PATH", str(folder))
     monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
     return run
-
-
-def rows(url: str, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url) as connection:
-        return connection.execute(query.encode()).fetchall()
 
 
 def relations(url: str) -> set[object]:
@@ -358,11 +354,6 @@ def role(server: PostgresServer) -> Iterator[str]:
     yield name
     with maintenance(server) as connection:
         connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-
-
-def execute(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement.encode())
 
 
 @pytest.fixture

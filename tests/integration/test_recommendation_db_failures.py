@@ -13,7 +13,6 @@ from recommender.databases import recommendation_db
 from recommender.databases.loading import WritableDatabase
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recommendation_db import RecommendationDatabase
-from recommender.demo.embedded import PostgresServer
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from recommender.model_store.artifact import current_version
@@ -21,7 +20,8 @@ from recommender.models.item_knn import ItemKnn
 from tests.integration.test_long_writes import ARTIFACT
 from tests.support.commands import Run
 from tests.support.postgres import Urls
-from tests.support.proxy import HangingProxy, hanging_proxy
+from tests.support.proxy import HangingProxy
+from tests.support.statements import execute, rows
 
 # Without a limit, a test would wait for as long.
 _HELD_S = 15.0
@@ -47,23 +47,6 @@ def url(databases: Urls, monkeypatch: pytest.MonkeyPatch) -> str:
     execute(url, (SQL_ROOT / "recommendation_db/migrations/0001_create_tables.sql").read_text())
     monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
     return url
-
-
-@pytest.fixture
-def proxy(server: PostgresServer) -> Iterator[HangingProxy]:
-    info = server.get_postmaster_info()
-    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
-        yield proxy
-
-
-def execute(url: str, statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statements.encode())
-
-
-def rows(url: str, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url) as connection:
-        return connection.execute(query.encode()).fetchall()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,12 +12,11 @@ import pytest
 from recommender.databases.connections import Connector, Purpose, connect_to_write
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recommendation_db import RecommendationDatabase
-from recommender.demo.embedded import PostgresServer
 from recommender.entities import DatabaseName
 from tests.integration.test_long_writes import ARTIFACT
 from tests.support.clients import settings_for
 from tests.support.postgres import Urls
-from tests.support.proxy import HangingProxy, hanging_proxy
+from tests.support.proxy import HangingProxy
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 # An hour for whole tables: how long statements may take has nothing to do with the network.
@@ -30,13 +28,6 @@ _FACTORS = 100
 _STALL_S = 9.0
 
 linux = pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has this option")
-
-
-@pytest.fixture
-def proxy(server: PostgresServer) -> Iterator[HangingProxy]:
-    info = server.get_postmaster_info()
-    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
-        yield proxy
 
 
 @pytest.fixture
