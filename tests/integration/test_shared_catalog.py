@@ -154,8 +154,8 @@ def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
         (snapshot,) = tmp_path.glob(f"*/{version}-*.entries")
         snapshot.write_bytes(damage)
         parts[1].open()
-        parts[1].wait_for_catalog(10.0)
-        assert parts[1].status.read().catalog.version == version
+        # On a busy machine, its first attempt may not get a connection in time.
+        assert eventually(lambda: getattr(parts[1].status.read().catalog, "version", None) == version)
         assert eventually(
             lambda: any(path.read_bytes() != damage for path in tmp_path.glob(f"*/{version}-*.entries"))
         ), "written again"
