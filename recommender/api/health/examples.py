@@ -28,13 +28,16 @@ _LOAD = LoadAnswer(
 )
 
 
-def _catalogue(age_s: float) -> CatalogueAnswer:
+def _catalogue(
+    age_s: float, popularity_age_s: float | None = None, held_back: HeldBackAnswer | None = None
+) -> CatalogueAnswer:
+    """Return an index whose popularity was counted just after its media were read, unless given."""
     return CatalogueAnswer(
         age_seconds=age_s,
-        popularity_age_seconds=round(age_s - 0.2, 1),
+        popularity_age_seconds=round(age_s - 0.2, 1) if popularity_age_s is None else popularity_age_s,
         media=9742,
         index=INDEX,
-        held_back=None,
+        held_back=held_back,
     )
 
 
@@ -56,14 +59,7 @@ READY: Examples = {
     "popularity outdated": ReadyAnswer(
         status=Readiness.DEGRADED,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(
-            age_seconds=38.4,
-            popularity_age_seconds=1520.6,
-            media=9742,
-            index=INDEX,
-            held_back=None,
-            unread=[DatabaseName.ENGAGEMENT],
-        ),
+        catalogue={**_catalogue(38.4, 1520.6), "unread": [DatabaseName.ENGAGEMENT]},
         model=ModelAnswer(name="live", version=None),
         load=_LOAD,
     ),
@@ -97,12 +93,8 @@ READY: Examples = {
     "held_back": ReadyAnswer(
         status=Readiness.DEGRADED,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(
-            age_seconds=308.2,
-            popularity_age_seconds=308.0,
-            media=9742,
-            index=INDEX,
-            held_back=HeldBackAnswer(media=0, since_seconds=7.3, reason=HoldReason.EMPTY),
+        catalogue=_catalogue(
+            308.2, held_back=HeldBackAnswer(media=0, since_seconds=7.3, reason=HoldReason.EMPTY)
         ),
         model=ModelAnswer(name="live", version=None),
         load=_LOAD,
