@@ -4,8 +4,6 @@ import errno
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +11,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
@@ -21,7 +18,6 @@ from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs
 from recommender.models.names import AUTO
 from recommender.trainer.training_locks import RUN_LOCK
-from tests.soak.wall_clock import WallClock
 from tests.support.commands import Result, runner
 from tests.support.forked import run_forked
 from tests.support.postgres import Urls
@@ -359,46 +355,3 @@ def test_on_a_full_disk_nothing_changes_and_the_next_run_publishes(
 @pytest.fixture
 def tiny(empty_databases: Urls) -> Tiny:
     return Tiny(empty_databases)
-
-
-@pytest.fixture
-def clock(tmp_path: Path) -> WallClock:
-    clock = WallClock(tmp_path)
-    if not clock.can_step:
-        pytest.skip("the clock cannot be stepped without a C compiler")
-    return clock
-
-
-@pytest.mark.usefixtures("train")
-def test_numbers_increase_after_the_clock_was_set_back(
-    folder: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MODEL", NEIGHBOURS)
-    # One process for all runs, as each start of an interpreter with the preloaded clock takes seconds.
-    script = (
-        "from recommender.cli.main import main\n"
-        "while input():\n"
-        "    status = main(['trainer', '--once'])\n"
-        "    print('status', status, flush=True)\n"
-    )
-    versions, numbers = [], []
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env={**os.environ, **clock.variables},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for offset in (2 * 86_400, 0, -2 * 86_400):
-            clock.step(offset)
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            assert "status 0\n" in iter(process.stdout.readline, "")
-            versions.append(published(folder).version)
-            numbers.append(last_run(folder).number)
-        process.stdin.write("\n")
-    assert versions == sorted(set(versions))
-    assert numbers == [1, 2, 3]
