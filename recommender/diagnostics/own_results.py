@@ -15,6 +15,8 @@ from recommender.errors import InspectionError
 # How many users' histories are read, and how many counts of items.
 _USERS, _ITEMS = 100, 1_000_000
 _COUNTS = ("count_positive_users", "count_active_users")
+# The statement of each database that returns binary ids.
+_WITH_KEYS = {DatabaseName.CATALOG: "fetch_catalogue", DatabaseName.ENGAGEMENT: "fetch_histories"}
 
 
 def check_keys(
@@ -27,16 +29,16 @@ def check_keys(
     overlaid: Collection[str],
 ) -> Iterator[Finding]:
     """Yield findings on the binary ids of statements replaced in SQL_PATH; the server must accept them."""
-    statement = {DatabaseName.CATALOG: "fetch_catalogue", DatabaseName.ENGAGEMENT: "fetch_histories"}.get(
-        name
-    )
+    statement = _WITH_KEYS.get(name)
     if statement is None or statement not in overlaid:
         return
     try:
         if name is DatabaseName.CATALOG:
+            # The key follows the id and the indexed attributes.
             widths = inspection.widths(queries[statement], len(domain.indexed) + 1, {})
         else:
             users = inspection.column(queries["stream_users"], 0, {}, _USERS)
+            # The key is the last column.
             widths = inspection.widths(queries[statement], -1, _of_histories(users, types))
     except InspectionError as exc:
         to_do = f"Correct {queries[statement].path} ({CONTRACT})."

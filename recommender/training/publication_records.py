@@ -124,6 +124,7 @@ def match_records_to_folder(url: str | None, folder: Path) -> None:
         with suppress(ArtifactError):
             version = current_version(folder, home.name)
             if version is not None:
+                # It may have been published since the versions were listed.
                 kept[home.name].append(version)
                 current.append(_row_of(read_metadata(folder, home.name, version)))
     RecommendationDatabase(url).keep_versions(kept, current)
